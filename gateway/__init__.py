@@ -1,0 +1,1 @@
+"""Gateway's public import path: ``gateway.core`` beside the server, ``gateway.errors`` everywhere."""
