@@ -1,0 +1,1 @@
+"""Lifecycle: traces, workspaces and agent types with their versions; who may see which of them."""

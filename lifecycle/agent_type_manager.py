@@ -1,0 +1,151 @@
+"""The verbs on agent types: import their files, look them up, make versions."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from django.conf import settings
+from django.db import transaction
+
+from gateway.errors import AgentTypeNotFound, BadConfiguration
+from lifecycle.actors import SYSTEM, Actor
+from lifecycle.agent_config import AgentConfig, parse
+from lifecycle.entrypoint import mode_of
+from lifecycle.ids import SLUG
+from lifecycle.models import AgentType, AgentVersion
+
+
+@dataclass(frozen=True)
+class FileReport:
+    """What became of one file of ``config/agents``."""
+
+    name: str
+    outcome: Literal["unchanged", "imported", "refused"]
+    message: str = ""
+    version: int | None = None
+
+
+class AgentTypeManager:
+    """Agent types: each change makes a new immutable version, one version is active."""
+
+    def get(self, name: str) -> AgentType:
+        """The agent type called ``name`` (without case), its active version loaded.
+
+        A name that is not registered yet may stand in a file that was just added, so the files are read
+        once before ``AgentTypeNotFound`` is raised.
+        """
+        found = self._find(name)
+        if found is None and self._file_of(name):
+            self.import_files()
+            found = self._find(name)
+        if found is None:
+            known = ", ".join(AgentType.objects.order_by("name").values_list("name", flat=True)) or "none yet"
+            raise AgentTypeNotFound(
+                f"There is no agent type '{name}'. Registered: {known}.",
+                errors=[{"field": "agent_type", "message": f"There is no agent type '{name}'."}],
+            )
+        return found
+
+    def import_files(self, *, actor: Actor = SYSTEM) -> list[FileReport]:
+        """Import every file of ``GATEWAY_CONFIG_DIR/agents`` whose content was not imported yet.
+
+        A file is taken as a whole or refused as a whole; a refused one is noted as the type's ``problem``
+        and its last good version stays in force.
+        """
+        return [self._import_file(path, actor) for path in agent_files()]
+
+    def check_files(self) -> list[FileReport]:
+        """What importing would say, changing nothing."""
+        return [self._check_file(path) for path in agent_files()]
+
+    def _find(self, name: str) -> AgentType | None:
+        return (
+            AgentType.objects.select_related("active_version").filter(name__lower=str(name).lower()).first()
+        )
+
+    def _file_of(self, name: str) -> Path | None:
+        return next((path for path in agent_files() if path.stem.lower() == str(name).lower()), None)
+
+    def _check_file(self, path: Path) -> FileReport:
+        try:
+            mode_of(read_file(path).runner)
+        except BadConfiguration as exc:
+            return FileReport(path.stem, "refused", str(exc))
+        return FileReport(path.stem, "unchanged")
+
+    def _import_file(self, path: Path, actor: Actor) -> FileReport:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        known = self._find(path.stem)
+        if known and known.file_digest == digest and not known.problem:
+            version = known.active_version
+            return FileReport(path.stem, "unchanged", version=version.number if version else None)
+        try:
+            config = read_file(path)
+            mode = mode_of(config.runner)
+        except BadConfiguration as exc:
+            self._note_problem(path.stem, str(exc))
+            return FileReport(path.stem, "refused", str(exc))
+        version = self._add_version(config, mode, digest, actor)
+        return FileReport(path.stem, "imported", version=version.number)
+
+    @transaction.atomic
+    def _add_version(
+        self, config: AgentConfig, mode: AgentVersion.Mode, digest: str, actor: Actor
+    ) -> AgentVersion:
+        AgentType.objects.get_or_create(name=config.name, defaults={"source": AgentType.Source.FILE})
+        agent_type = AgentType.objects.select_for_update().get(name=config.name)
+        if agent_type.file_digest == digest and agent_type.active_version_id and not agent_type.problem:
+            return AgentVersion.objects.get(pk=agent_type.active_version_id)  # another process was faster
+        last = agent_type.versions.order_by("-number").values_list("number", flat=True).first() or 0
+        version = AgentVersion.objects.create(
+            agent_type=agent_type,
+            number=last + 1,
+            config=config.model_dump(mode="json"),
+            mode=mode,
+            max_running=config.limits.max_running,
+            created_by=actor.name,
+        )
+        agent_type.active_version = version
+        agent_type.enabled = config.enabled
+        agent_type.source = AgentType.Source.FILE
+        agent_type.file_digest = digest
+        agent_type.problem = ""
+        agent_type.save()
+        return version
+
+    def _note_problem(self, name: str, problem: str) -> None:
+        if SLUG.fullmatch(name):
+            AgentType.objects.update_or_create(
+                name=name,
+                defaults={"problem": problem},
+                create_defaults={"problem": problem, "source": AgentType.Source.FILE},
+            )
+
+
+def agent_files() -> list[Path]:
+    """The files of ``GATEWAY_CONFIG_DIR/agents``, by name."""
+    return sorted((Path(settings.GATEWAY_CONFIG_DIR) / "agents").glob("*.yaml"))
+
+
+def read_file(path: Path) -> AgentConfig:
+    """The configuration in one file; raise ``BadConfiguration`` that says what is wrong with it."""
+    try:
+        data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        raise BadConfiguration(f"{path.name}: is not UTF-8 text.", hint="Save it as UTF-8.") from None
+    except yaml.YAMLError as exc:
+        mark = getattr(exc, "problem_mark", None)
+        where = f" line {mark.line + 1}:" if mark else ""
+        what = getattr(exc, "problem", None) or str(exc)
+        raise BadConfiguration(f"{path.name}:{where} is not YAML: {what}.") from None
+    config = parse(data, path.name)
+    if config.name != path.stem:
+        raise BadConfiguration(
+            f"{path.name}: name is '{config.name}', but the file's name says '{path.stem}'.",
+            hint="Make both the same.",
+        )
+    return config

@@ -1,0 +1,59 @@
+"""What a trace's tasks make of it: its status, counts and usage, computed through ``trace.tasks``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import Count, Sum
+
+if TYPE_CHECKING:
+    from lifecycle.models import Trace
+
+FINAL = {"completed", "failed", "cancelled"}
+RUNNING = {"running", "cancelling"}
+
+
+@dataclass(frozen=True)
+class TraceFacts:
+    """Facts of one trace at one moment."""
+
+    status: str
+    task_counts: dict[str, int]
+    unfinished: int
+    usage: dict[str, Any]
+
+
+def facts_of(trace: Trace) -> TraceFacts:
+    """Count the trace's tasks by status (one query)."""
+    rows = list(
+        trace.tasks.values("status")
+        .annotate(
+            count=Count("pk"),
+            input=Sum("input_tokens"),
+            output=Sum("output_tokens"),
+            total=Sum("cost"),
+        )
+        .order_by()
+    )
+    counts = {row["status"]: row["count"] for row in rows}
+    costs = [row["total"] for row in rows if row["total"] is not None]
+    return TraceFacts(
+        status=_status(trace, set(counts)),
+        task_counts=counts,
+        unfinished=sum(count for status, count in counts.items() if status not in FINAL),
+        usage={
+            "input_tokens": sum(row["input"] or 0 for row in rows),
+            "output_tokens": sum(row["output"] or 0 for row in rows),
+            "cost": float(sum(costs)) if costs else None,
+            "currency": "USD" if costs else None,
+        },
+    )
+
+
+def _status(trace: Trace, statuses: set[str]) -> str:
+    if trace.closed_at is not None:
+        return "closed"
+    if statuses & RUNNING:
+        return "running"
+    return "waiting" if "waiting" in statuses else "idle"

@@ -1,0 +1,171 @@
+"""The verbs on workspaces and their files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import IO, Any, TypedDict
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from gateway.errors import AlreadyExists, Conflict, QuotaExceeded, WorkspaceNotFound
+from lifecycle import input_rules, workspace_files
+from lifecycle.actors import Actor, local_actor
+from lifecycle.ids import slug
+from lifecycle.models import Workspace
+from lifecycle.times import iso
+
+
+class WorkspaceDict(TypedDict):
+    """A workspace as callers see it; sizes in bytes, times in ISO 8601."""
+
+    id: str
+    title: str
+    status: str
+    quota_bytes: int | None
+    used_bytes: int
+    max_running: int
+    metadata: dict[str, Any]
+    created_at: str
+
+
+class WorkspaceManager:
+    """Make and read workspaces, and put files into them. Every verb takes ``actor=``."""
+
+    def create_workspace(
+        self,
+        id: str,
+        *,
+        title: str = "",
+        quota_bytes: int | None = None,
+        max_running: int = 0,
+        metadata: dict[str, Any] | None = None,
+        actor: Actor | None = None,
+    ) -> WorkspaceDict:
+        """Make a workspace and its folder.
+
+        ``quota_bytes`` None and ``max_running`` 0 mean no limit. Raises ``InvalidInput`` for a bad id and
+        ``AlreadyExists`` if the id is taken (case does not tell ids apart).
+        """
+        actor = actor or local_actor()
+        actor.require("submit")
+        workspace = Workspace(
+            id=slug(id, "id"),
+            title=input_rules.text(title, "title", maximum=200),
+            quota_bytes=None
+            if quota_bytes is None
+            else input_rules.whole(quota_bytes, "quota_bytes", low=0, high=2**62),
+            max_running=input_rules.whole(max_running, "max_running", low=0, high=1_000_000),
+            metadata=input_rules.metadata(metadata),
+        )
+        try:
+            with transaction.atomic():
+                workspace.save(force_insert=True)
+        except IntegrityError:
+            raise AlreadyExists(
+                f"There is a workspace '{id}' already.",
+                hint="Choose another id, or use the one that is there.",
+                errors=[{"field": "id", "message": "is taken"}],
+            ) from None
+        folder_of(workspace.id)
+        return as_dict(workspace)
+
+    def get_workspace(self, id: str, *, actor: Actor | None = None) -> WorkspaceDict:
+        """The workspace; raise ``WorkspaceNotFound`` if there is none that the actor may see."""
+        return as_dict(find(id, actor or local_actor()))
+
+    def list_workspaces(self, *, limit: int = 50, actor: Actor | None = None) -> list[WorkspaceDict]:
+        """The workspaces that the actor may see, newest first; at most ``limit`` (1 to 200)."""
+        input_rules.whole(limit, "limit", low=1, high=200)
+        rows = Workspace.objects.for_actor(actor or local_actor()).order_by("-created_at", "-id")
+        return [as_dict(row) for row in rows[:limit]]
+
+    def upload_file(
+        self, workspace_id: str, path: str, source: IO[bytes] | bytes | Path, *, actor: Actor | None = None
+    ) -> dict[str, Any]:
+        """Write ``source`` to ``path`` in the workspace, whole or not at all.
+
+        Returns ``{"path", "size", "sha256"}``. Raises ``InvalidInput`` for a path that leaves the workspace,
+        ``QuotaExceeded`` over the quota or ``GATEWAY_MAX_UPLOAD_MB``.
+        """
+        actor = actor or local_actor()
+        actor.require("submit")
+        workspace = find(workspace_id, actor)
+        if workspace.status != Workspace.Status.ACTIVE:
+            raise Conflict(
+                f"The workspace '{workspace.id}' is {workspace.status}.", current_status=workspace.status
+            )
+        limit = settings.GATEWAY_MAX_UPLOAD_MB * 1024 * 1024
+        if workspace.quota_bytes is not None:
+            limit = min(limit, max(workspace.quota_bytes - used_bytes(workspace.id), 0))
+        try:
+            return workspace_files.write(folder_of(workspace.id), path, source, limit=limit)
+        except workspace_files.TooLarge:
+            raise QuotaExceeded(
+                f"'{path}' has more than the {limit:,} bytes that fit into the workspace '{workspace.id}'.",
+                hint="Free space in the workspace, raise its quota, or raise GATEWAY_MAX_UPLOAD_MB.",
+            ) from None
+
+    def list_files(
+        self, workspace_id: str, path: str = "", *, actor: Actor | None = None
+    ) -> list[dict[str, Any]]:
+        """One folder of the workspace: ``{"path", "kind", "size", "modified_at"}`` each, folders first."""
+        workspace = find(workspace_id, actor or local_actor())
+        return workspace_files.listing(folder_of(workspace.id), path)
+
+    def read_file(self, workspace_id: str, path: str, *, actor: Actor | None = None) -> IO[bytes]:
+        """The file at ``path``, open for reading; raise ``NotFound`` if it is none."""
+        workspace = find(workspace_id, actor or local_actor())
+        return workspace_files.open_file(folder_of(workspace.id), path)
+
+
+def find(id: str, actor: Actor) -> Workspace:
+    """The row of workspace ``id`` (without case) if the actor may see it; else ``WorkspaceNotFound``."""
+    row = Workspace.objects.for_actor(actor).filter(id__lower=str(id).lower()).first()
+    if row is None:
+        raise WorkspaceNotFound(
+            f"There is no workspace '{id}'.",
+            errors=[{"field": "workspace_id", "message": f"There is no workspace '{id}'."}],
+        )
+    return row
+
+
+def find_or_create(id: str, actor: Actor) -> Workspace:
+    """The workspace ``id``, made if it is missing, the settings allow it and the actor is not limited."""
+    slug(id, "workspace_id")
+    try:
+        return find(id, actor)
+    except WorkspaceNotFound:
+        if not settings.GATEWAY_AUTO_CREATE_WORKSPACES or actor.workspaces is not None:
+            raise
+    row, _ = Workspace.objects.get_or_create(id=id)
+    folder_of(row.id)
+    return row
+
+
+def folder_of(workspace_id: str) -> Path:
+    """The workspace's folder on disk, made (0700) if it is missing."""
+    root = Path(settings.GATEWAY_DATA_DIR) / "workspaces"
+    root.mkdir(mode=0o700, exist_ok=True)
+    folder = root / workspace_id
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+def used_bytes(workspace_id: str) -> int:
+    """The bytes of all files of the workspace, counted on disk."""
+    return workspace_files.size_of(folder_of(workspace_id))
+
+
+def as_dict(row: Workspace) -> WorkspaceDict:
+    """The row as callers see it."""
+    return {
+        "id": row.id,
+        "title": row.title,
+        "status": row.status,
+        "quota_bytes": row.quota_bytes,
+        "used_bytes": row.used_bytes,
+        "max_running": row.max_running,
+        "metadata": row.metadata,
+        "created_at": iso(row.created_at),
+    }
