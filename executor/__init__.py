@@ -1,0 +1,1 @@
+"""Executor: tasks, their scheduling and their execution on Django-Q2 workers."""
