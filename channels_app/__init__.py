@@ -1,0 +1,1 @@
+"""Channels: live updates to browsers and the outside chat channels."""

@@ -1,0 +1,5 @@
+"""Tasks."""
+
+from executor.task_manager import TaskManager
+
+__all__ = ["TaskManager"]
