@@ -6,11 +6,9 @@ transaction, fenced by each attempt's token.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
-from uuid import UUID
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import F, Value
 from django.db.models.functions import Coalesce
@@ -20,6 +18,10 @@ from executor.agent_output import capped, clean, clean_text, pieces, size_of
 from executor.event_moment import event_moment
 from executor.events import Line, Owner
 from executor.models import Artifact, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from uuid import UUID
 
 RawEvent = dict[str, Any]
 LEVELS = {"debug", "info", "warning", "error"}

@@ -11,11 +11,9 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, close_old_connections, connection, transaction
 
@@ -23,6 +21,9 @@ from executor import agent_events, leases
 from gateway.errors import LeaseLost
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from uuid import UUID
+
     from executor.leases import Ending
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,6 @@ import enum
 import logging
 import time
 import traceback
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Protocol
 
 from executor.agent_events import KINDS
@@ -18,6 +17,8 @@ from executor.models import Attempt
 from gateway.errors import AgentNotConfigured, GatewayError, LeaseLost, Retryable
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from executor.journal import Journal
 
 logger = logging.getLogger(__name__)

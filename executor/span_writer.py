@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-from uuid import UUID
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import F
 from django.utils import timezone
@@ -13,6 +12,9 @@ from executor.agent_output import capped, clean_text
 from executor.event_moment import event_moment
 from executor.events import Owner
 from lifecycle.models import Span, Trace
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 RawEvent = dict[str, Any]
 Share = tuple[Owner, Sequence[RawEvent]]

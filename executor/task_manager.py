@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
-from uuid import UUID
 
 import jsonschema
 from django.db import transaction
@@ -26,6 +24,9 @@ from lifecycle.models import Trace, Workspace
 from lifecycle.times import iso
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from uuid import UUID
+
     from executor.events import EventDict
 
 OnBusy = Literal["enqueue", "reject", "interrupt"]
@@ -297,6 +298,7 @@ def _rules_of(trace: Trace) -> tuple[dict[str, Any], dict[str, Any]]:
 def _check_input(value: Any, schema: dict[str, Any]) -> None:
     if not schema:
         return
+    value = {} if value is None else value  # no input at all is an input without fields
     validator = jsonschema.validators.validator_for(schema)(schema)
     problems = [
         {"field": ".".join(["input", *map(str, problem.absolute_path)]), "message": problem.message[:500]}

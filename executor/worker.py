@@ -14,7 +14,7 @@ import secrets
 import sys
 import threading
 import time
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection
@@ -29,6 +29,9 @@ from executor.runners.child_runner import run_in_child
 from executor.runners.loop_runner import run_on_loop
 from lifecycle.entrypoint import import_path
 from lifecycle.models import AgentVersion
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 logger = logging.getLogger(__name__)
 Mode = AgentVersion.Mode
