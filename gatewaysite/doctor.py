@@ -98,13 +98,12 @@ def _workers() -> Iterator[Finding]:
 
 def _agent_types() -> Iterator[Finding]:
     for report in AgentTypeManager().check_files():
-        name = f"agent type {report.name}"
+        name = f"agents/{report.name}.yaml"
         if report.outcome == "refused":
-            yield Finding(
-                name, "problem", report.message, "Mend the file, then `python manage.py config reload`."
-            )
+            cure = "Mend the file, then: python manage.py config reload"
+            yield Finding(name, "problem", report.message, cure)
         else:
-            yield Finding(name, "ok", "its file is valid")
+            yield Finding(name, "ok", "valid")
 
 
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (_workers, _agent_types)

@@ -39,6 +39,7 @@ CHINESE: dict[str, str] = {
     "API key": "API 密钥",
     "To open": "可以打开",
     "Admin": "管理后台",
+    "Tasks": "任务",
     "Health": "健康检查",
     "sign in as {name}, password in {path}": "用户名 {name}，密码在 {path}",
     "Ctrl-C stops everything.": "按 Ctrl-C 停止全部进程。",
