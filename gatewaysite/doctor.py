@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -18,6 +17,9 @@ from executor.models import Worker
 from gateway.errors import NotReady
 from lifecycle import installation
 from lifecycle.agent_type_manager import AgentTypeManager
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 LOW_SPACE_BYTES = 1024**3
 
