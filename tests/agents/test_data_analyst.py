@@ -181,6 +181,24 @@ def test_the_samples_flaws_are_found(sample, sample_rows):
     assert [item["value"] for item in spreads["数量"]["examples"]] == [80, 30, 12]
 
 
+def test_the_samples_histograms_hold_every_row_once(sample):
+    histograms = [chart for chart in sample.charts() if "的分布" in chart]
+
+    assert len(histograms) == 2
+    for chart in histograms:
+        assert sum(int(count) for count in re.findall(r": ([0-9]+) 行</title></rect>", chart)) == 428
+
+
+def test_the_samples_bars_are_as_long_as_their_values(sample):
+    chart = sample.charts()[0]
+    bars = re.findall(r'width="([0-9.]+)" height="20.0"[^>]*><title>[^:]*: ([0-9,.]+)</title>', chart)
+    lengths = [(float(width), float(value.replace(",", ""))) for width, value in bars]
+
+    assert len(lengths) == 6
+    scale = lengths[0][0] / lengths[0][1]
+    assert all(width == pytest.approx(value * scale, abs=0.1) for width, value in lengths)
+
+
 def test_the_samples_result_tells_the_main_numbers_in_chinese(sample):
     assert sample.result["summary"] == (
         "sales.csv 共 428 行，销售额合计 429,292.35。地区中最高的是华东（122,518.65，占 28.5%），"
@@ -237,7 +255,7 @@ def test_every_output_is_a_titled_artifact_the_report_first(analyse):
     found = analyse({"a.csv": SALES})
 
     assert next(iter(found.ctx.artifacts)) == "analysis/report.md"
-    assert set(found.ctx.artifacts) == set(found.result["artifacts"])
+    assert list(found.ctx.artifacts) == found.result["artifacts"]
     assert all(found.ctx.artifacts.values())
     linked = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", found.report)
     assert {f"analysis/{path}" for path in linked} == {

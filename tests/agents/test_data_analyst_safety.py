@@ -9,6 +9,7 @@ import pytest
 from analyst_run import SALES, Run
 
 from executor.agents.data_analyst.errors import AnalysisError
+from executor.agents.data_analyst.wording import Wording
 
 # --- Files that cannot be used -------------------------------------------------
 
@@ -183,6 +184,25 @@ def test_a_chart_of_many_categories_shows_the_losses_too(analyse):
 
 def test_a_very_long_text_is_searched_in_no_time(analyse):
     assert analyse({"a.csv": SALES}, "a" * 32_000).result["ignored"] == []
+
+
+@pytest.mark.parametrize(
+    ("value", "english", "chinese"),
+    [
+        (9_876.5, "9,876", "9,876"),
+        (12_345, "12.35K", "1.23 万"),
+        (122_518.65, "122.5K", "12.25 万"),
+        (-5_000_000, "-5M", "-500 万"),
+        (2.5e9, "2.5B", "25 亿"),
+        (3e12, "3T", "3 万亿"),
+        (0.25, "0.25", "0.25"),
+        (22.5, "22.5", "22.5"),
+        (0, "0", "0"),
+    ],
+)
+def test_short_numbers_are_worth_what_they_stand_for(value, english, chinese):
+    assert Wording(chinese=False).short(value) == english
+    assert Wording(chinese=True).short(value) == chinese
 
 
 def test_large_numbers_on_charts_are_short_in_the_language_of_the_report(analyse):
