@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 
-from recording_context import RecordingContext
-
 from executor.agents.data_analyst import run
+from tests.agents.recording_context import RecordingContext
 
 SALES = "日期,地区,销售额\n2024-01-05,华东,100\n2024-02-06,华南,250.5\n2024-02-07,华东,49.5\n"
 

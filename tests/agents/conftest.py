@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 
 from executor.agents.data_analyst.errors import AnalysisError
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from analyst_run import Run
+from tests.agents.analyst_run import Run
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from analyst_run import SALES, Run
-from recording_context import Cancelled, RecordingContext
 
 from executor.agents.data_analyst import run
+from tests.agents.analyst_run import SALES, Run
+from tests.agents.recording_context import Cancelled, RecordingContext
 
 SAMPLE = Path(__file__).parents[2] / "config" / "samples" / "sales.csv"
 
@@ -288,4 +288,4 @@ def test_loading_the_entry_point_loads_neither_django_nor_the_table_library():
         "import sys, executor.agents.data_analyst as a; assert callable(a.run); "
         "assert not {'django', 'polars'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=SAMPLE.parents[2])  # noqa: S603 - our own code
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=SAMPLE.parents[2])

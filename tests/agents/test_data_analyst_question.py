@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
-from analyst_run import SALES
+
+from tests.agents.analyst_run import SALES
 
 TWO = {"2024/sales.csv": "region,amount\nE,10\nW,20\n", "costs.csv": "region,cost\nE,1\nW,2\n"}
 

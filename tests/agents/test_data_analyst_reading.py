@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from analyst_run import SALES
+
+from tests.agents.analyst_run import SALES
 
 # --- Reading -------------------------------------------------------------------
 

@@ -6,10 +6,10 @@ import re
 import xml.etree.ElementTree as ET
 
 import pytest
-from analyst_run import SALES, Run
 
 from executor.agents.data_analyst.errors import AnalysisError
 from executor.agents.data_analyst.wording import Wording
+from tests.agents.analyst_run import SALES, Run
 
 # --- Files that cannot be used -------------------------------------------------
 
