@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from executor import candidates, database_clock
-from executor.models import Task, Worker
+from executor.models import EngineState, Task, Worker
 from executor.states import LEASED, Reason, TaskStatus
 from lifecycle.times import iso
 
@@ -28,7 +28,7 @@ def blocked_by(task: Task) -> BlockedBy | None:
     """What keeps a pending task from starting now; None if nothing does, or if it is not pending."""
     if task.status != TaskStatus.PENDING:
         return None
-    return _own_time(task) or _trace(task) or _agent_type(task) or _limits(task) or _workers()
+    return _own_time(task) or _paused() or _trace(task) or _agent_type(task) or _limits(task) or _workers()
 
 
 def workers_alive(kind: Worker.Kind = Worker.Kind.RUNNER) -> bool:
@@ -43,6 +43,14 @@ def _own_time(task: Task) -> BlockedBy | None:
         message = f"Attempt {task.attempt} failed; the next starts at {iso(task.run_at)}."
         return {"code": "retry_later", "message": message}
     return {"code": "due_later", "message": f"It is due at {iso(task.run_at)}."}
+
+
+def _paused() -> BlockedBy | None:
+    state = EngineState.objects.filter(paused_at__isnull=False).first()
+    if state is None:
+        return None
+    message = f"Everything was paused by {state.paused_by}. Resume it: POST /api/v1/resume."
+    return {"code": "paused", "message": message}
 
 
 def _trace(task: Task) -> BlockedBy | None:

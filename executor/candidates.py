@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from executor.models import Task
+from executor.models import EngineState, Task
 from executor.states import TaskStatus
 from lifecycle.models import AgentType, Workspace
 
@@ -77,6 +77,8 @@ def choose(moment: datetime, free: Mapping[str, int], limit: int) -> list[Candid
 
     Must be called under the claim's lock: limits are exact only while nobody else claims.
     """
+    if EngineState.objects.filter(paused_at__isnull=False).exists():
+        return []
     room = room_left()
     left = dict(free)
     chosen: list[Candidate] = []

@@ -249,3 +249,16 @@ class Worker(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class EngineState(models.Model):
+    """One row: whether anything may start."""
+
+    paused_at = models.DateTimeField(null=True)
+    paused_by = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(pk=1), name="one_engine_state")]
+
+    def __str__(self) -> str:
+        return "paused" if self.paused_at else "running"

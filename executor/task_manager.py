@@ -5,38 +5,54 @@ from __future__ import annotations
 import contextlib
 import time
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal, NotRequired, TypedDict, Unpack
 
-import jsonschema
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from executor import artifact_store, database_clock, doorbell, events, leases, transitions
+from executor import artifact_store, database_clock, doorbell, events, leases, task_rules, transitions
 from executor.models import Artifact, Attempt, Task
 from executor.states import FINAL, LEASED, Reason, TaskStatus
 from executor.task_dict import TaskDict, as_dict
+from executor.task_query import TaskFilters, matching
 from executor.transitions import Move
-from gateway.errors import Busy, Conflict, InvalidInput, LeaseLost, NotFound, NotReady, TaskNotFound
-from lifecycle import input_rules, trace_manager
+from gateway.errors import Busy, Conflict, GatewayError, LeaseLost, NotFound, TaskNotFound
+from gateway.page import Page
+from lifecycle import input_rules, keyset, trace_manager
 from lifecycle.actors import Actor, local_actor
 from lifecycle.ids import as_uuid, new_id
-from lifecycle.models import Trace, Workspace
+from lifecycle.models import Trace
 from lifecycle.times import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
     from uuid import UUID
 
     from executor.events import EventDict
 
 OnBusy = Literal["enqueue", "reject", "interrupt"]
 
-MAX_DESCRIPTION = 32_768
-MAX_INPUT_BYTES = 1024 * 1024
-MAX_TIMEOUT_SECONDS = 30 * 24 * 3600
+MAX_BULK = 1_000
 POLL_SECONDS = 1.0
 """A look without a ring while somebody waits."""
+
+
+class EventPage(TypedDict):
+    """A part of a task's log."""
+
+    items: list[EventDict]
+    last_seq: int
+    final: bool
+
+
+class BulkResult(TypedDict):
+    """What a bulk verb did; ``remaining`` match too and wait for the next call."""
+
+    matched: int
+    done: int
+    skipped: list[dict[str, str]]
+    remaining: int
+    sample: NotRequired[list[str]]
 
 
 class TaskManager:
@@ -67,20 +83,20 @@ class TaskManager:
         actor.require("submit")
         if on_busy not in ("enqueue", "reject", "interrupt"):
             raise input_rules.refuse("on_busy", "must be enqueue, reject or interrupt.")
-        fields = _checked(task_description, input, priority, run_at, labels)
+        fields = task_rules.checked(task_description, input, priority, run_at, labels)
         with transaction.atomic():
             trace = trace_manager.find(trace_id, actor, lock=True)
-            _refuse_closed(trace)
-            limits, schema = _rules_of(trace)
-            _check_input(input, schema)
+            task_rules.refuse_closed(trace)
+            limits, schema = task_rules.rules_of(trace)
+            task_rules.check_input(input, schema)
             task = Task(
                 id=new_id(),
                 trace=trace,
                 workspace_id=trace.workspace_id,
                 agent_type_id=trace.agent_type_id,
                 position=trace.last_position + 1,
-                timeout_seconds=_timeout(timeout_seconds, limits),
-                max_attempts=_attempts(max_attempts, limits),
+                timeout_seconds=task_rules.timeout(timeout_seconds, limits),
+                max_attempts=task_rules.attempts(max_attempts, limits),
                 actor=actor.name,
                 **fields,
             )
@@ -94,25 +110,48 @@ class TaskManager:
     def list_tasks(
         self,
         *,
-        trace_id: UUID | str | None = None,
-        workspace_id: str | None = None,
-        agent_type: str | None = None,
-        status: str | Iterable[str] | None = None,
         limit: int = 50,
+        cursor: str | None = None,
         actor: Actor | None = None,
-    ) -> list[TaskDict]:
-        """Tasks that the actor may see, newest first, at most ``limit`` (1 to 200); statuses mean *or*."""
-        input_rules.whole(limit, "limit", low=1, high=200)
-        rows = Task.objects.for_actor(actor or local_actor()).order_by("-id")
-        if trace_id is not None:
-            rows = rows.filter(trace=trace_manager.find(trace_id, actor or local_actor()))
-        if workspace_id is not None:
-            rows = rows.filter(workspace__id__lower=workspace_id.lower())
-        if agent_type is not None:
-            rows = rows.filter(agent_type__name__lower=agent_type.lower())
-        if status is not None:
-            rows = rows.filter(status__in=_statuses(status))
-        return [as_dict(row) for row in rows.select_related("agent_type", "agent_version")[:limit]]
+        **wanted: Unpack[TaskFilters],
+    ) -> Page[TaskDict]:
+        """Tasks that the actor may see, newest first; at most ``limit`` (1 to 200) a page."""
+        rows = matching(actor or local_actor(), wanted).select_related("agent_type", "agent_version")
+        return keyset.page(rows, as_dict, keys=("id",), limit=limit, cursor=cursor)
+
+    def cancel_or_retry_many(
+        self,
+        action: Literal["cancel", "retry"],
+        wanted: TaskFilters,
+        *,
+        dry_run: bool = False,
+        actor: Actor | None = None,
+    ) -> BulkResult:
+        """Cancel or retry the tasks that match, at most 1,000 a call, each by its own verb.
+
+        With ``dry_run`` nothing is done: ``matched`` counts, and ``sample`` shows the first ten.
+        """
+        actor = actor or local_actor()
+        actor.require("submit")
+        rows = matching(actor, wanted)
+        # Only what the verb can act on: final tasks are not cancelled, unfinished ones not run again.
+        rows = rows.exclude(status__in=FINAL) if action == "cancel" else rows.filter(status__in=FINAL)
+        matched = rows.count()
+        if dry_run:
+            sample = [str(key) for key in rows.order_by("id").values_list("pk", flat=True)[:10]]
+            return BulkResult(matched=matched, done=0, skipped=[], remaining=matched, sample=sample)
+        done = 0
+        skipped: list[dict[str, str]] = []
+        for key in list(rows.order_by("id").values_list("pk", flat=True)[:MAX_BULK]):
+            try:
+                if action == "cancel":
+                    self.cancel_task(key, actor=actor)
+                else:
+                    self.retry_task(key, actor=actor)
+                done += 1
+            except GatewayError as exc:
+                skipped.append({"id": str(key), "reason": exc.message})
+        return BulkResult(matched=matched, done=done, skipped=skipped, remaining=max(matched - MAX_BULK, 0))
 
     def cancel_task(
         self, task_id: UUID | str, *, reason: str = "", wait: float = 0, actor: Actor | None = None
@@ -145,11 +184,11 @@ class TaskManager:
             )
         with transaction.atomic():
             trace = trace_manager.find(old.trace_id, actor, lock=True)
-            _refuse_closed(trace)
-            fields = _checked(
+            task_rules.refuse_closed(trace)
+            fields = task_rules.checked(
                 old.description, old.input if input is None else input, old.priority, None, old.labels
             )
-            _check_input(fields["input"], _rules_of(trace)[1])
+            task_rules.check_input(fields["input"], task_rules.rules_of(trace)[1])
             task = Task(
                 id=new_id(),
                 trace=trace,
@@ -215,17 +254,25 @@ class TaskManager:
         newest = {row.path: row for row in task.artifacts.order_by("id")}
         return [_artifact_dict(newest[path]) for path in sorted(newest)]
 
-    def read_artifact(
+    def read_events(
+        self, task_id: UUID | str, *, after: int = 0, limit: int = 200, actor: Actor | None = None
+    ) -> EventPage:
+        """The events above ``after``, with the number of the latest and whether the task is final."""
+        # The task first: an event that comes between the two reads is one that the caller asks for next.
+        task = find(task_id, actor or local_actor())
+        found = events.after(task.pk, after, limit)
+        return {"items": found, "last_seq": task.last_seq, "final": task.status in FINAL}
+
+    def open_artifact(
         self, task_id: UUID | str, artifact_id: UUID | str, *, actor: Actor | None = None
-    ) -> bytes:
-        """The kept content of one artifact."""
+    ) -> tuple[dict[str, Any], IO[bytes]]:
+        """One artifact and its kept content, open for reading; raise ``NotFound`` if there is none."""
         task = find(task_id, actor or local_actor())
         key = as_uuid(artifact_id)
         row = task.artifacts.filter(pk=key).first() if key else None
         if row is None:
             raise NotFound(f"Task {task.pk} has no artifact {artifact_id!s:.80}.")
-        with artifact_store.open_stored(row.sha256) as file:
-            return file.read()
+        return _artifact_dict(row), artifact_store.open_stored(row.sha256)
 
     def _create(self, task: Task, trace: Trace, on_busy: OnBusy, actor: Actor) -> None:
         if on_busy != "enqueue":
@@ -251,92 +298,6 @@ def find(task_id: UUID | str, actor: Actor) -> Task:
     if row is None:
         raise TaskNotFound(f"There is no task {task_id!s:.80}.")
     return row
-
-
-def _checked(
-    description: str, input: Any, priority: int, run_at: datetime | None, labels: dict[str, str] | None
-) -> dict[str, Any]:
-    now = timezone.now()
-    if run_at is not None and (not isinstance(run_at, datetime) or timezone.is_naive(run_at)):
-        raise input_rules.refuse("run_at", "must be a time with a time zone.", "Use datetime.now(UTC) + …")
-    if input is not None:
-        input_rules.json_value(input, "input", maximum_bytes=MAX_INPUT_BYTES)
-    return {
-        "description": input_rules.text(description, "description", maximum=MAX_DESCRIPTION, required=True),
-        "input": input,
-        "priority": input_rules.whole(priority, "priority", low=-100, high=100),
-        "labels": input_rules.labels(labels),
-        "created_at": now,
-        "run_at": run_at or now,
-    }
-
-
-def _refuse_closed(trace: Trace) -> None:
-    if trace.closed_at is not None:
-        raise Conflict(
-            f"Trace {trace.pk} was closed at {iso(trace.closed_at)} and takes no more tasks.",
-            hint="Create another trace.",
-            current_status="closed",
-        )
-    if trace.workspace.status != Workspace.Status.ACTIVE:
-        raise Conflict(
-            f"The workspace '{trace.workspace_id}' is {trace.workspace.status} and takes no more tasks.",
-            hint="Restore it, or use another one.",
-            current_status=trace.workspace.status,
-        )
-
-
-def _rules_of(trace: Trace) -> tuple[dict[str, Any], dict[str, Any]]:
-    version = trace.agent_type.active_version
-    if version is None:
-        raise NotReady(
-            f"The agent type '{trace.agent_type_id}' has no version that can run: {trace.agent_type.problem}",
-            hint="Mend its file in config/agents and run `python manage.py config reload`.",
-        )
-    return version.config["limits"], version.config["input_schema"]
-
-
-def _check_input(value: Any, schema: dict[str, Any]) -> None:
-    if not schema:
-        return
-    value = {} if value is None else value  # no input at all is an input without fields
-    validator = jsonschema.validators.validator_for(schema)(schema)
-    problems = [
-        {"field": ".".join(["input", *map(str, problem.absolute_path)]), "message": problem.message[:500]}
-        for problem in validator.iter_errors(value)
-    ]
-    if problems:
-        first = problems[0]
-        raise InvalidInput(
-            f"{first['field']}: {first['message']}",
-            hint="The agent type's input_schema says what it takes.",
-            errors=problems[:50],
-        )
-
-
-def _timeout(value: float | None, limits: dict[str, Any]) -> float:
-    if value is None:
-        return float(limits["timeout_seconds"])
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 <= value <= MAX_TIMEOUT_SECONDS:
-        raise input_rules.refuse(
-            "timeout_seconds", f"must be from 0 to {MAX_TIMEOUT_SECONDS:,}, not {value!r}."
-        )
-    return float(value)
-
-
-def _attempts(value: int | None, limits: dict[str, Any]) -> int:
-    if value is None:
-        return int(limits["max_attempts"])
-    return input_rules.whole(value, "max_attempts", low=1, high=100)
-
-
-def _statuses(status: str | Iterable[str]) -> Sequence[str]:
-    wanted = [status] if isinstance(status, str) else list(status)
-    unknown = sorted(set(wanted) - set(TaskStatus.values))
-    if unknown:
-        raise input_rules.refuse("status", f"{unknown[0]!r} is none.", f"Use {', '.join(TaskStatus.values)}.")
-    return wanted
 
 
 def _cancel(task: Task, actor: str, reason: Reason, note: str) -> None:

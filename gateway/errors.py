@@ -107,6 +107,65 @@ class LeaseLost(GatewayError):
     default_hint = "Stop at once, drop the result and claim new work."
 
 
+class NotSignedIn(GatewayError):
+    """The key is missing, wrong, expired or revoked."""
+
+    code = "not_signed_in"
+    status = 401
+    default_hint = "Send `Authorization: Bearer gk_…`; `python manage.py create_api_key NAME` makes a key."
+
+
+class BadRequest(GatewayError):
+    """The body or the address cannot be read at all."""
+
+    code = "bad_request"
+    status = 400
+
+
+class TooManyRequests(GatewayError):
+    """Slow down; ``retry_after`` says for how many seconds."""
+
+    code = "too_many_requests"
+    status = 429
+
+
+class PreconditionFailed(GatewayError):
+    """``If-Match`` names a version that is no longer the present one."""
+
+    code = "precondition_failed"
+    status = 412
+
+
+class IdempotencyMismatch(GatewayError):
+    """The idempotency key was used for another body."""
+
+    code = "idempotency_mismatch"
+    status = 422
+    default_hint = "Use a new Idempotency-Key for a new request."
+
+
+class InProgress(GatewayError):
+    """The first request with this idempotency key is still running."""
+
+    code = "in_progress"
+    status = 409
+
+
+class IsDirectory(GatewayError):
+    """The path names a folder where a file is wanted."""
+
+    code = "is_directory"
+    status = 409
+
+
+class Unreachable(GatewayError):
+    """The server cannot be reached, or did not answer in time."""
+
+    code = "unreachable"
+    status = 503
+    default_hint = "Check the address (GATEWAY_URL) and that Gateway runs there: `make run`."
+
+
 class NotAllowed(GatewayError):
     """The actor lacks the scope that this verb needs."""
 

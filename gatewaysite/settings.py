@@ -92,6 +92,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django_q",
+    "rest_framework",
     "gatewaysite",
     "lifecycle",
     "executor",
@@ -126,6 +127,22 @@ TEMPLATES = [
 ]
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True  # straight from the packages: no collectstatic before the first start
+
+# --- REST ---------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "lifecycle.api.sign_in.KeyAuthentication",
+        "lifecycle.api.sign_in.AdminSession",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["lifecycle.api.sign_in.HasScope"],
+    "DEFAULT_PARSER_CLASSES": ["lifecycle.api.strict_json.StrictJsonParser"],
+    "DEFAULT_RENDERER_CLASSES": ["lifecycle.api.json_renderer.JsonRenderer"],
+    "DEFAULT_THROTTLE_CLASSES": ["lifecycle.api.throttle.KeyThrottle"],
+    "EXCEPTION_HANDLER": "lifecycle.api.problems.handle",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "NUM_PROXIES": 0,
+}
+GATEWAY_REQUESTS_PER_MINUTE = env.whole("GATEWAY_REQUESTS_PER_MINUTE", 6000, minimum=1)
 
 # --- Language and time --------------------------------------------------------
 LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]

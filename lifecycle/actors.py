@@ -26,12 +26,22 @@ class Actor:
     name: str
     scopes: frozenset[str] = field(default_factory=lambda: frozenset(SCOPES))
     workspaces: frozenset[str] | None = None
+    kind: Literal["local", "key", "user"] = "local"
+    key_prefix: str = ""
+    """Tells keys of the same name apart."""
 
     @classmethod
-    def limited(cls, name: str, scopes: Iterable[str], workspaces: Iterable[str] | None) -> Actor:
+    def limited(
+        cls,
+        name: str,
+        scopes: Iterable[str],
+        workspaces: Iterable[str] | None,
+        kind: Literal["local", "key", "user"] = "key",
+        key_prefix: str = "",
+    ) -> Actor:
         """An actor with these scopes, seeing these workspaces only (None: all)."""
         seen = None if workspaces is None else frozenset(workspace.lower() for workspace in workspaces)
-        return cls(name, frozenset(scopes), seen)
+        return cls(name, frozenset(scopes), seen, kind, key_prefix)
 
     def may_see(self, workspace_id: str) -> bool:
         """Whether rows of this workspace exist for the actor at all."""

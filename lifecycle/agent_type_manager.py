@@ -12,8 +12,11 @@ from django.conf import settings
 from django.db import transaction
 
 from gateway.errors import AgentTypeNotFound, BadConfiguration
+from gateway.page import Page
+from lifecycle import keyset
 from lifecycle.actors import SYSTEM, Actor
 from lifecycle.agent_config import AgentConfig, parse
+from lifecycle.agent_type_dict import AgentTypeDict, AgentVersionDict, as_dict, version_dict
 from lifecycle.entrypoint import mode_of
 from lifecycle.ids import SLUG
 from lifecycle.models import AgentType, AgentVersion
@@ -49,6 +52,26 @@ class AgentTypeManager:
                 errors=[{"field": "agent_type", "message": f"There is no agent type '{name}'."}],
             )
         return found
+
+    def get_agent_type(self, name: str) -> AgentTypeDict:
+        """The agent type as a dict; raise ``AgentTypeNotFound`` if there is none."""
+        return as_dict(self.get(name))
+
+    def list_agent_types(self, *, limit: int = 50, cursor: str | None = None) -> Page[AgentTypeDict]:
+        """The agent types, from Z to A; at most ``limit`` (1 to 200) a page."""
+        rows = AgentType.objects.select_related("active_version")
+        return keyset.page(rows, as_dict, keys=("name",), limit=limit, cursor=cursor)
+
+    def list_versions(
+        self, name: str, *, limit: int = 50, cursor: str | None = None
+    ) -> Page[AgentVersionDict]:
+        """The versions of an agent type, newest first; at most ``limit`` (1 to 200) a page."""
+        agent_type = self.get(name)
+
+        def render(row: AgentVersion) -> AgentVersionDict:
+            return version_dict(row, agent_type.active_version_id)
+
+        return keyset.page(agent_type.versions.all(), render, keys=("number",), limit=limit, cursor=cursor)
 
     def import_files(self, *, actor: Actor = SYSTEM) -> list[FileReport]:
         """Import every file of ``GATEWAY_CONFIG_DIR/agents`` whose content was not imported yet.

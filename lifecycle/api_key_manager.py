@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ALPHABET = string.ascii_lowercase + string.digits
 DEFAULT_SCOPES = ("read", "submit")
+NOTE_USE_EVERY = timedelta(minutes=1)
 
 
 class ApiKeyManager:
@@ -87,7 +88,13 @@ class ApiKeyManager:
             return None
         if row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= timezone.now()):
             return None
-        return Actor.limited(f"key:{row.name}", row.scopes, row.workspaces)
+        self._note_use(row)
+        return Actor.limited(f"key:{row.name}", row.scopes, row.workspaces, key_prefix=row.prefix)
+
+    def _note_use(self, row: ApiKey) -> None:
+        now = timezone.now()
+        if row.last_used_at is None or now - row.last_used_at > NOTE_USE_EVERY:
+            ApiKey.objects.filter(pk=row.pk).update(last_used_at=now)
 
 
 def _digest(secret: str) -> str:

@@ -218,3 +218,25 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} (gk_{self.prefix}_…)"
+
+
+class IdempotencyKey(models.Model):
+    """The answer to the first request with an ``Idempotency-Key``, kept for 24 h."""
+
+    owner = models.CharField(max_length=200)
+    """The actor: keys of different callers never meet."""
+    path = models.CharField(max_length=500)
+    key = models.CharField(max_length=255)
+    digest = models.CharField(max_length=64)
+    """SHA-256 of the request's body."""
+    status = models.PositiveSmallIntegerField()
+    body = models.JSONField(null=True)
+    headers = models.JSONField(default=empty_object)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["owner", "path", "key"], name="idempotency_key")]
+        indexes = [models.Index(fields=["created_at"], name="idempotency_age")]
+
+    def __str__(self) -> str:
+        return self.key

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypedDict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, TypedDict
+from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from gateway.errors import Conflict, TraceNotFound
-from lifecycle import input_rules, workspace_manager
+from gateway.page import Page
+from lifecycle import filters, input_rules, keyset, workspace_manager
 from lifecycle.actors import Actor, local_actor
 from lifecycle.agent_type_manager import AgentTypeManager
 from lifecycle.ids import as_uuid
 from lifecycle.models import Trace, Workspace
+from lifecycle.span_dict import SpanChanges, span_dict
 from lifecycle.times import iso
-from lifecycle.trace_status import facts_of
-
-if TYPE_CHECKING:
-    from uuid import UUID
+from lifecycle.trace_status import facts_of, with_status
 
 
 class TraceDict(TypedDict):
@@ -84,19 +87,62 @@ class TraceManager:
     def list_traces(
         self,
         *,
-        workspace_id: str | None = None,
-        agent_type: str | None = None,
+        workspace_id: str | Sequence[str] | None = None,
+        agent_type: str | Sequence[str] | None = None,
+        status: str | Sequence[str] | None = None,
+        labels: Sequence[tuple[str, str]] = (),
+        q: str | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
         limit: int = 50,
+        cursor: str | None = None,
         actor: Actor | None = None,
-    ) -> list[TraceDict]:
-        """Traces that the actor may see, newest first; at most ``limit`` (1 to 200)."""
-        input_rules.whole(limit, "limit", low=1, high=200)
-        rows = Trace.objects.for_actor(actor or local_actor()).order_by("-id")
-        if workspace_id is not None:
-            rows = rows.filter(workspace__id__lower=workspace_id.lower())
-        if agent_type is not None:
-            rows = rows.filter(agent_type__name__lower=agent_type.lower())
-        return [as_dict(row) for row in rows[:limit]]
+    ) -> Page[TraceDict]:
+        """Traces that the actor may see, newest first; at most ``limit`` (1 to 200) a page.
+
+        Several values of one filter mean *or*; ``q`` searches ids and titles.
+        """
+        rows: QuerySet[Trace] = Trace.objects.for_actor(actor or local_actor())
+        rows = filters.named(rows, "workspace__id", workspace_id)
+        rows = filters.named(rows, "agent_type__name", agent_type)
+        rows = filters.with_labels(rows, labels)
+        rows = filters.searched(rows, q, "title")
+        rows = filters.created_between(rows, created_after, created_before)
+        if status is not None:
+            rows = with_status(rows, [status] if isinstance(status, str) else status)
+        return keyset.page(rows, as_dict, keys=("id",), limit=limit, cursor=cursor)
+
+    def update_trace(
+        self,
+        trace_id: UUID | str,
+        *,
+        title: str | None = None,
+        labels: dict[str, str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        actor: Actor | None = None,
+    ) -> TraceDict:
+        """Change what is given and return the trace."""
+        actor = actor or local_actor()
+        actor.require("submit")
+        with transaction.atomic():
+            trace = find(trace_id, actor, lock=True)
+            if title is not None:
+                trace.title = input_rules.text(title, "title", maximum=200)
+            if labels is not None:
+                trace.labels = input_rules.labels(labels)
+            if metadata is not None:
+                trace.metadata = input_rules.metadata(metadata)
+            trace.save(update_fields=["title", "labels", "metadata"])
+        return as_dict(trace)
+
+    def list_spans(
+        self, trace_id: UUID | str, *, after: int = 0, limit: int = 1000, actor: Actor | None = None
+    ) -> SpanChanges:
+        """Spans that changed after change number ``after``, in that order; a changed span comes again."""
+        trace = find(trace_id, actor or local_actor())
+        input_rules.whole(limit, "limit", low=1, high=1000)
+        rows = list(trace.spans.filter(change__gt=after).order_by("change")[:limit])
+        return {"items": [span_dict(row) for row in rows], "next_after": rows[-1].change if rows else after}
 
     def close_trace(self, trace_id: UUID | str, *, actor: Actor | None = None) -> TraceDict:
         """Close the trace: it takes no more tasks. Raise ``Conflict`` while one of them is unfinished."""

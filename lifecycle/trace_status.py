@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from django.db.models import Count, Sum
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 
-if TYPE_CHECKING:
-    from lifecycle.models import Trace
+from lifecycle.input_rules import refuse
+from lifecycle.models import Trace
 
+STATUSES = ("idle", "running", "waiting", "closed")
 FINAL = {"completed", "failed", "cancelled"}
 RUNNING = {"running", "cancelling"}
 
@@ -57,3 +59,23 @@ def _status(trace: Trace, statuses: set[str]) -> str:
     if statuses & RUNNING:
         return "running"
     return "waiting" if "waiting" in statuses else "idle"
+
+
+def with_status(rows: QuerySet[Trace], wanted: Sequence[str]) -> QuerySet[Trace]:
+    """Traces whose computed status is one of ``wanted``; raise ``InvalidInput`` for one that is none."""
+    unknown = sorted(set(wanted) - set(STATUSES))
+    if unknown:
+        raise refuse("status", f"{unknown[0]!r} is none.", f"Use {', '.join(STATUSES)}.")
+    same = Trace.objects.filter(pk=OuterRef("pk"))  # through the reverse relation: tasks are not known here
+    running = Exists(same.filter(tasks__status__in=sorted(RUNNING)))
+    waiting = Exists(same.filter(tasks__status="waiting"))
+    conditions = {
+        "closed": Q(closed_at__isnull=False),
+        "running": Q(running, closed_at=None),
+        "waiting": Q(waiting, closed_at=None) & ~Q(running),
+        "idle": Q(closed_at=None) & ~Q(running) & ~Q(waiting),
+    }
+    any_of = Q()
+    for status in wanted:
+        any_of |= conditions[status]
+    return rows.filter(any_of)

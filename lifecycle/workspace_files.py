@@ -8,6 +8,7 @@ leads outside; a FIFO or device is refused without waiting on it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import os
@@ -17,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from gateway.errors import NotFound
+from gateway.errors import IsDirectory, NotFound, PreconditionFailed
 from lifecycle.input_rules import refuse
 from lifecycle.times import iso
 
@@ -57,16 +58,59 @@ def open_file(root: Path, path: str) -> IO[bytes]:
             descriptor = os.open(parts[-1], flags, dir_fd=folder)
     except OSError as exc:
         raise _missing(path) from exc
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
         os.close(descriptor)
+        if stat.S_ISDIR(mode):
+            raise IsDirectory(f"'{path}' is a folder.", hint="List it with ?path=, or name a file in it.")
         raise _missing(path)
     return os.fdopen(descriptor, "rb")
 
 
-def write(root: Path, path: str, source: IO[bytes] | bytes | Path, *, limit: int) -> dict[str, Any]:
+def digest_of(root: Path, path: str) -> str | None:
+    """The SHA-256 of the file's content; None if there is no such file."""
+    try:
+        with open_file(root, path) as file:
+            digest = hashlib.sha256()
+            while chunk := file.read(CHUNK):
+                digest.update(chunk)
+            return digest.hexdigest()
+    except NotFound:
+        return None
+
+
+def delete(root: Path, path: str, *, if_match: str | None = None) -> None:
+    """Remove a file or an empty folder."""
+    parts = parts_of(path)
+    if not parts:
+        raise _missing(path)
+    if if_match is not None:
+        _check_match(root, path, if_match)
+    try:
+        with _folder(root, parts[:-1]) as folder:
+            if stat.S_ISDIR(os.stat(parts[-1], dir_fd=folder, follow_symlinks=False).st_mode):
+                os.rmdir(parts[-1], dir_fd=folder)
+            else:
+                os.unlink(parts[-1], dir_fd=folder)
+    except OSError as exc:
+        if exc.errno == errno.ENOTEMPTY:
+            raise IsDirectory(f"'{path}' is a folder with files in it.", hint="Delete these first.") from None
+        raise _missing(path) from exc
+
+
+def write(
+    root: Path,
+    path: str,
+    source: IO[bytes] | bytes | Path,
+    *,
+    limit: int,
+    if_match: str | None = None,
+    if_new: bool = False,
+) -> dict[str, Any]:
     """Write ``source`` to ``path`` through a draft beside it, so that the file appears whole or not at all.
 
-    Raises ``TooLarge`` beyond ``limit`` bytes. Returns ``{"path", "size", "sha256"}``.
+    Raises ``TooLarge`` beyond ``limit`` bytes, ``PreconditionFailed`` if the present file is not the one that
+    ``if_match`` (a SHA-256) names, or is there despite ``if_new``. Returns ``{"path", "size", "sha256"}``.
     """
     parts = parts_of(path)
     if not parts:
@@ -78,7 +122,9 @@ def write(root: Path, path: str, source: IO[bytes] | bytes | Path, *, limit: int
             try:
                 with os.fdopen(os.open(draft, flags, 0o600, dir_fd=folder), "wb") as file:
                     size, digest = _copy(stream, file, limit)
-                os.rename(draft, parts[-1], src_dir_fd=folder, dst_dir_fd=folder)
+                if if_match is not None:
+                    _check_match(root, path, if_match)
+                _put_in_place(folder, draft, parts[-1], if_new=if_new)
             except BaseException:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(draft, dir_fd=folder)
@@ -122,6 +168,27 @@ def size_of(root: Path) -> int:
                 status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
                 total += status.st_size if stat.S_ISREG(status.st_mode) else 0
     return total
+
+
+def _put_in_place(folder: int, draft: str, name: str, *, if_new: bool) -> None:
+    if not if_new:
+        os.rename(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
+        return
+    try:
+        os.link(draft, name, src_dir_fd=folder, dst_dir_fd=folder)  # fails if it is there, unlike a rename
+    except FileExistsError:
+        raise PreconditionFailed(f"There is a file '{name}' already.") from None
+    os.unlink(draft, dir_fd=folder)
+
+
+def _check_match(root: Path, path: str, wanted: str) -> None:
+    present = digest_of(root, path)
+    if present is None or (wanted != "*" and present != wanted):
+        raise PreconditionFailed(
+            f"'{path}' is not the file that If-Match names.",
+            hint="Read it again and decide anew.",
+            sha256=present,
+        )
 
 
 @contextlib.contextmanager

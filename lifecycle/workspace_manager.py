@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import IO, Any, TypedDict
+from typing import IO, Any, Literal, TypedDict
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from gateway.errors import AlreadyExists, Conflict, QuotaExceeded, WorkspaceNotFound
-from lifecycle import input_rules, workspace_files
+from gateway.page import Page
+from lifecycle import input_rules, keyset, workspace_files
 from lifecycle.actors import Actor, local_actor
 from lifecycle.ids import slug
 from lifecycle.models import Workspace
@@ -52,9 +53,7 @@ class WorkspaceManager:
         workspace = Workspace(
             id=slug(id, "id"),
             title=input_rules.text(title, "title", maximum=200),
-            quota_bytes=None
-            if quota_bytes is None
-            else input_rules.whole(quota_bytes, "quota_bytes", low=0, high=2**62),
+            quota_bytes=_quota(quota_bytes),
             max_running=input_rules.whole(max_running, "max_running", low=0, high=1_000_000),
             metadata=input_rules.metadata(metadata),
         )
@@ -74,19 +73,72 @@ class WorkspaceManager:
         """The workspace; raise ``WorkspaceNotFound`` if there is none that the actor may see."""
         return as_dict(find(id, actor or local_actor()))
 
-    def list_workspaces(self, *, limit: int = 50, actor: Actor | None = None) -> list[WorkspaceDict]:
-        """The workspaces that the actor may see, newest first; at most ``limit`` (1 to 200)."""
-        input_rules.whole(limit, "limit", low=1, high=200)
-        rows = Workspace.objects.for_actor(actor or local_actor()).order_by("-created_at", "-id")
-        return [as_dict(row) for row in rows[:limit]]
+    def list_workspaces(
+        self, *, limit: int = 50, cursor: str | None = None, actor: Actor | None = None
+    ) -> Page[WorkspaceDict]:
+        """The workspaces that the actor may see, newest first; at most ``limit`` (1 to 200) a page."""
+        rows = Workspace.objects.for_actor(actor or local_actor())
+        return keyset.page(rows, as_dict, keys=("created_at", "id"), limit=limit, cursor=cursor)
+
+    def update_workspace(
+        self,
+        id: str,
+        *,
+        title: str | None = None,
+        quota_bytes: int | Literal["unchanged"] | None = "unchanged",
+        max_running: int | None = None,
+        metadata: dict[str, Any] | None = None,
+        actor: Actor | None = None,
+    ) -> WorkspaceDict:
+        """Change what is given and return the workspace; ``quota_bytes`` None takes the quota away."""
+        actor = actor or local_actor()
+        actor.require("admin")
+        with transaction.atomic():
+            workspace = find(id, actor, lock=True)
+            if title is not None:
+                workspace.title = input_rules.text(title, "title", maximum=200)
+            if quota_bytes != "unchanged":
+                workspace.quota_bytes = _quota(quota_bytes)
+            if max_running is not None:
+                workspace.max_running = input_rules.whole(max_running, "max_running", low=0, high=1_000_000)
+            if metadata is not None:
+                workspace.metadata = input_rules.metadata(metadata)
+            workspace.save()
+        return as_dict(workspace)
+
+    def archive_workspace(self, id: str, *, actor: Actor | None = None) -> WorkspaceDict:
+        """Let the workspace take no new traces, tasks or files; what runs goes on."""
+        return self._set_status(id, Workspace.Status.ARCHIVED, actor or local_actor())
+
+    def restore_workspace(self, id: str, *, actor: Actor | None = None) -> WorkspaceDict:
+        """Open an archived workspace again."""
+        return self._set_status(id, Workspace.Status.ACTIVE, actor or local_actor())
+
+    def _set_status(self, id: str, status: Workspace.Status, actor: Actor) -> WorkspaceDict:
+        actor.require("admin")
+        with transaction.atomic():
+            workspace = find(id, actor, lock=True)
+            if workspace.status == Workspace.Status.DELETING:
+                raise Conflict(f"The workspace '{workspace.id}' is being deleted.", current_status="deleting")
+            workspace.status = status
+            workspace.save(update_fields=["status"])
+        return as_dict(workspace)
 
     def upload_file(
-        self, workspace_id: str, path: str, source: IO[bytes] | bytes | Path, *, actor: Actor | None = None
+        self,
+        workspace_id: str,
+        path: str,
+        source: IO[bytes] | bytes | Path,
+        *,
+        if_match: str | None = None,
+        if_new: bool = False,
+        actor: Actor | None = None,
     ) -> dict[str, Any]:
         """Write ``source`` to ``path`` in the workspace, whole or not at all.
 
-        Returns ``{"path", "size", "sha256"}``. Raises ``InvalidInput`` for a path that leaves the workspace,
-        ``QuotaExceeded`` over the quota or ``GATEWAY_MAX_UPLOAD_MB``.
+        ``if_match`` is the SHA-256 that the file must have now, ``if_new`` that there must be none yet; else
+        ``PreconditionFailed``. Returns ``{"path", "size", "sha256"}``. Raises ``InvalidInput`` for a path
+        that leaves the workspace, ``QuotaExceeded`` over the quota or ``GATEWAY_MAX_UPLOAD_MB``.
         """
         actor = actor or local_actor()
         actor.require("submit")
@@ -99,7 +151,9 @@ class WorkspaceManager:
         if workspace.quota_bytes is not None:
             limit = min(limit, max(workspace.quota_bytes - used_bytes(workspace.id), 0))
         try:
-            return workspace_files.write(folder_of(workspace.id), path, source, limit=limit)
+            return workspace_files.write(
+                folder_of(workspace.id), path, source, limit=limit, if_match=if_match, if_new=if_new
+            )
         except workspace_files.TooLarge:
             raise QuotaExceeded(
                 f"'{path}' has more than the {limit:,} bytes that fit into the workspace '{workspace.id}'.",
@@ -113,15 +167,25 @@ class WorkspaceManager:
         workspace = find(workspace_id, actor or local_actor())
         return workspace_files.listing(folder_of(workspace.id), path)
 
+    def delete_file(
+        self, workspace_id: str, path: str, *, if_match: str | None = None, actor: Actor | None = None
+    ) -> None:
+        """Remove a file or an empty folder; raise ``NotFound``, ``IsDirectory`` or ``PreconditionFailed``."""
+        actor = actor or local_actor()
+        actor.require("submit")
+        workspace = find(workspace_id, actor)
+        workspace_files.delete(folder_of(workspace.id), path, if_match=if_match)
+
     def read_file(self, workspace_id: str, path: str, *, actor: Actor | None = None) -> IO[bytes]:
         """The file at ``path``, open for reading; raise ``NotFound`` if it is none."""
         workspace = find(workspace_id, actor or local_actor())
         return workspace_files.open_file(folder_of(workspace.id), path)
 
 
-def find(id: str, actor: Actor) -> Workspace:
-    """The row of workspace ``id`` (without case) if the actor may see it; else ``WorkspaceNotFound``."""
-    row = Workspace.objects.for_actor(actor).filter(id__lower=str(id).lower()).first()
+def find(id: str, actor: Actor, *, lock: bool = False) -> Workspace:
+    """The row of workspace ``id`` (without case) that the actor may see; else ``WorkspaceNotFound``."""
+    rows = Workspace.objects.for_actor(actor).filter(id__lower=str(id).lower())
+    row = (rows.select_for_update() if lock else rows).first()
     if row is None:
         raise WorkspaceNotFound(
             f"There is no workspace '{id}'.",
@@ -141,6 +205,10 @@ def find_or_create(id: str, actor: Actor) -> Workspace:
     row, _ = Workspace.objects.get_or_create(id=id)
     folder_of(row.id)
     return row
+
+
+def _quota(value: int | None) -> int | None:
+    return None if value is None else input_rules.whole(value, "quota_bytes", low=0, high=2**62)
 
 
 def folder_of(workspace_id: str) -> Path:

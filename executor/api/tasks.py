@@ -1,0 +1,186 @@
+"""``/tasks``"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from executor import share_link
+from executor.task_manager import TaskManager
+from executor.task_query import TaskFilters
+from lifecycle.api.idempotency import idempotent
+from lifecycle.api.views import LIST_FILTERS, ApiView, Query, page_response, parsed
+from lifecycle.input_rules import refuse
+
+FILTERS = (
+    "workspace_id",
+    "trace_id",
+    "agent_type",
+    "status",
+    "label",
+    "q",
+    "created_after",
+    "created_before",
+)
+MAX_CANCEL_WAIT_SECONDS = 30
+
+
+class NewTask(serializers.Serializer):
+    """The body of POST /tasks."""
+
+    trace_id = serializers.CharField()
+    description = serializers.CharField(trim_whitespace=False, allow_blank=True)
+    input = serializers.JSONField(required=False, allow_null=True)
+    priority = serializers.IntegerField(required=False)
+    run_at = serializers.DateTimeField(required=False, allow_null=True)
+    timeout_seconds = serializers.FloatField(required=False, allow_null=True)
+    max_attempts = serializers.IntegerField(required=False, allow_null=True)
+    on_busy = serializers.ChoiceField(["enqueue", "reject", "interrupt"], required=False)
+    labels = serializers.DictField(required=False)
+
+
+class Cancellation(serializers.Serializer):
+    """The body of POST /tasks/{id}/cancel."""
+
+    reason = serializers.CharField(required=False, allow_blank=True)
+    wait = serializers.FloatField(required=False, min_value=0, max_value=MAX_CANCEL_WAIT_SECONDS)
+
+
+class Retry(serializers.Serializer):
+    """The body of POST /tasks/{id}/retry."""
+
+    input = serializers.JSONField(required=False, allow_null=True)
+
+
+class Share(serializers.Serializer):
+    """The body of POST /tasks/{id}/share."""
+
+    expires_seconds = serializers.IntegerField(required=False, min_value=60, max_value=366 * 24 * 3600)
+
+
+class BulkFilter(serializers.Serializer):
+    """The filters of a list, as JSON."""
+
+    trace_id = serializers.CharField(required=False)
+    workspace_id = serializers.CharField(required=False)
+    agent_type = serializers.CharField(required=False)
+    status = serializers.CharField(required=False)
+    label = serializers.CharField(required=False)  # type: ignore[assignment]  # Field has an attribute label
+    q = serializers.CharField(required=False)
+    created_after = serializers.DateTimeField(required=False)
+    created_before = serializers.DateTimeField(required=False)
+
+
+class Bulk(serializers.Serializer):
+    """The body of POST /tasks/bulk."""
+
+    action = serializers.ChoiceField(["cancel", "retry"])
+    filter = BulkFilter()
+    dry_run = serializers.BooleanField(required=False)
+
+
+class TasksView(ApiView):
+    """All tasks."""
+
+    def get(self, request: Request) -> Response:
+        query = Query(request, (*LIST_FILTERS, *FILTERS))
+        page = TaskManager().list_tasks(actor=self.actor, **query.list_filters(), **filters_of(query))
+        return page_response(page)
+
+    @idempotent
+    def post(self, request: Request) -> Response:
+        body = parsed(NewTask, request)
+        body["task_description"] = body.pop("description")
+        task_id = TaskManager().submit_task(actor=self.actor, **body)
+        return created(TaskManager(), task_id, self)
+
+
+class TaskView(ApiView):
+    """One task."""
+
+    def get(self, request: Request, task_id: str) -> Response:
+        Query(request, ())
+        return Response(TaskManager().get_task(task_id, actor=self.actor))
+
+
+class CancelTaskView(ApiView):
+    """POST /tasks/{id}/cancel"""
+
+    def post(self, request: Request, task_id: str) -> Response:
+        return Response(TaskManager().cancel_task(task_id, actor=self.actor, **parsed(Cancellation, request)))
+
+
+class RetryTaskView(ApiView):
+    """POST /tasks/{id}/retry"""
+
+    @idempotent
+    def post(self, request: Request, task_id: str) -> Response:
+        retried = TaskManager().retry_task(task_id, actor=self.actor, **parsed(Retry, request))
+        return created(TaskManager(), retried, self)
+
+
+class ShareTaskView(ApiView):
+    """POST /tasks/{id}/share"""
+
+    def post(self, request: Request, task_id: str) -> Response:
+        seconds = parsed(Share, request).get("expires_seconds", share_link.DEFAULT_SECONDS)
+        task = TaskManager().get_task(task_id, actor=self.actor)
+        base = settings.GATEWAY_PUBLIC_URL or request.build_absolute_uri("/").rstrip("/")
+        return Response({"url": f"{base}/t/{task['id']}?share={share_link.make(task['id'], seconds)}"})
+
+
+class BulkView(ApiView):
+    """POST /tasks/bulk"""
+
+    def post(self, request: Request) -> Response:
+        body = parsed(Bulk, request)
+        given: dict[str, Any] = dict(request.data)["filter"]
+        unknown = sorted(set(given) - set(BulkFilter().fields))
+        if unknown:
+            raise refuse(f"filter.{unknown[0]}", "is not known.", f"Known: {', '.join(BulkFilter().fields)}.")
+        wanted: dict[str, Any] = dict(body["filter"])
+        if "label" in wanted:
+            key, _, value = wanted.pop("label").partition(":")
+            wanted["labels"] = [(key, value)]
+        result = TaskManager().cancel_or_retry_many(
+            body["action"],
+            TaskFilters(**wanted),  # type: ignore[typeddict-item]
+            dry_run=body.get("dry_run", False),
+            actor=self.actor,
+        )
+        return Response(result)
+
+
+class TraceTasksView(ApiView):
+    """GET /traces/{id}/tasks"""
+
+    def get(self, request: Request, trace_id: str) -> Response:
+        query = Query(request, (*LIST_FILTERS, "status"))
+        page = TaskManager().list_tasks(
+            trace_id=trace_id, status=query.many("status"), actor=self.actor, **query.list_filters()
+        )
+        return page_response(page)
+
+
+def filters_of(query: Query) -> TaskFilters:
+    """The filters of a task list from its query string."""
+    return {
+        "trace_id": query.text("trace_id"),
+        "workspace_id": query.many("workspace_id"),
+        "agent_type": query.many("agent_type"),
+        "status": query.many("status"),
+        "labels": query.labels(),
+        "q": query.text("q"),
+        "created_after": query.moment("created_after"),
+        "created_before": query.moment("created_before"),
+    }
+
+
+def created(tasks: TaskManager, task_id: str, view: ApiView) -> Response:
+    """201 with the new task."""
+    location = {"Location": f"/api/v1/tasks/{task_id}"}
+    return Response(tasks.get_task(task_id, actor=view.actor), status=201, headers=location)

@@ -1,0 +1,60 @@
+"""The verbs on the engine as a whole: how it stands, pause, resume."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Count, Min
+from django.utils import timezone
+
+from executor import doorbell
+from executor.blocked_by import FRESH
+from executor.models import EngineState, Task, Worker
+from executor.states import LEASED, TaskStatus
+from lifecycle.actors import Actor, local_actor
+from lifecycle.times import iso
+
+
+class EngineManager:
+    """Every verb takes ``actor=`` (default: whoever runs this process)."""
+
+    def stats(self, *, actor: Actor | None = None) -> dict[str, Any]:
+        """How many unfinished tasks stand where, since when the oldest waits, and who works."""
+        live = [TaskStatus.PENDING, *sorted(LEASED)]
+        rows = Task.objects.for_actor(actor or local_actor()).filter(status__in=live)
+        counts = {str(status): 0 for status in live}
+        counts |= dict(rows.values_list("status").annotate(count=Count("pk")).order_by())
+        oldest = rows.filter(status=TaskStatus.PENDING, run_at__lte=timezone.now()).aggregate(
+            at=Min("run_at")
+        )
+        workers = list(
+            Worker.objects.filter(kind=Worker.Kind.RUNNER, seen_at__gt=timezone.now() - FRESH).values(
+                "name", "host", "pid", "slots", "running"
+            )
+        )
+        state = EngineState.objects.first()
+        paused = state is not None and state.paused_at is not None
+        return {
+            "tasks": counts,
+            "oldest_due_at": iso(oldest["at"]),
+            "workers": workers,
+            "paused": paused,
+            "paused_by": state.paused_by if paused and state else None,
+        }
+
+    def pause(self, *, actor: Actor | None = None) -> dict[str, Any]:
+        """Start nothing any more, until ``resume``; what runs goes on. Doing it again changes nothing."""
+        actor = actor or local_actor()
+        actor.require("admin")
+        EngineState.objects.get_or_create(pk=1)
+        now = timezone.now()
+        EngineState.objects.filter(pk=1, paused_at=None).update(paused_at=now, paused_by=actor.name)
+        return self.stats(actor=actor)
+
+    def resume(self, *, actor: Actor | None = None) -> dict[str, Any]:
+        """Start tasks again."""
+        actor = actor or local_actor()
+        actor.require("admin")
+        EngineState.objects.filter(pk=1).update(paused_at=None, paused_by="")
+        doorbell.ring("tasks")
+        return self.stats(actor=actor)

@@ -1,0 +1,98 @@
+"""``/workspaces/{id}/files``"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import IO, Any, cast
+
+from django.http import FileResponse, HttpResponseBase
+from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from gateway.errors import BadRequest
+from lifecycle.api.views import ApiView, Query
+from lifecycle.input_rules import refuse
+from lifecycle.workspace_manager import WorkspaceManager
+
+TAG = re.compile(r'"([0-9a-f]{64})"|\*')
+CHUNK = 1024 * 1024
+
+
+class AnyBody(BaseParser):
+    """The body as it is, whatever its type says."""
+
+    media_type = "*/*"
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        return stream
+
+
+class FilesView(ApiView):
+    """One folder of a workspace."""
+
+    def get(self, request: Request, workspace_id: str) -> Response:
+        query = Query(request, ("path",))
+        files = WorkspaceManager().list_files(workspace_id, query.text("path") or "", actor=self.actor)
+        return Response({"items": files, "next_cursor": None})
+
+
+class FileView(ApiView):
+    """One file of a workspace; ``ETag`` is its SHA-256."""
+
+    parser_classes = (AnyBody,)
+
+    def get(self, request: Request, workspace_id: str, path: str) -> HttpResponseBase:
+        file = WorkspaceManager().read_file(workspace_id, path, actor=self.actor)
+        digest = hashlib.sha256()
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+        file.seek(0)
+        return download(request, file, path.rpartition("/")[2], digest.hexdigest())
+
+    def put(self, request: Request, workspace_id: str, path: str) -> Response:
+        match = request.headers.get("If-Match")
+        none_match = request.headers.get("If-None-Match")
+        if none_match not in (None, "*"):
+            raise refuse("If-None-Match", "must be * here.", "Use If-Match to replace a known file.")
+        kept = WorkspaceManager().upload_file(
+            workspace_id,
+            path,
+            cast("IO[bytes]", request._request),
+            if_match=_tag(match) if match else None,
+            if_new=none_match == "*",
+            actor=self.actor,
+        )
+        return Response(kept, headers={"ETag": f'"{kept["sha256"]}"'})
+
+    def delete(self, request: Request, workspace_id: str, path: str) -> Response:
+        match = request.headers.get("If-Match")
+        WorkspaceManager().delete_file(
+            workspace_id, path, if_match=_tag(match) if match else None, actor=self.actor
+        )
+        return Response(status=204)
+
+
+def download(request: Request, file: Any, name: str, sha256: str, media_type: str = "") -> HttpResponseBase:
+    """The content of ``file`` as a download that no browser runs; 304 if the caller has it already."""
+    tag = f'"{sha256}"'
+    headers = {
+        "ETag": tag,
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "sandbox; default-src 'none'",
+        "Cache-Control": "private, no-cache, no-transform",
+    }
+    wanted = request.headers.get("If-None-Match", "")
+    if wanted == "*" or tag in [one.strip().removeprefix("W/") for one in wanted.split(",")]:
+        file.close()
+        return Response(status=304, headers=headers)
+    content_type = media_type or "application/octet-stream"
+    return FileResponse(file, as_attachment=True, filename=name, content_type=content_type, headers=headers)
+
+
+def _tag(value: str) -> str:
+    match = TAG.fullmatch(value.strip())
+    if match is None:
+        raise BadRequest("If-Match must be the ETag of the file, in quotes.", hint='If-Match: "<sha256>"')
+    return match.group(1) or "*"
