@@ -24,7 +24,7 @@ from tests.engine import past
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
-DEADLINE = 60.0
+DEADLINE = 30.0
 """Seconds that anything may take on a busy machine before a test gives up."""
 
 LIMITS = {"retry_delay_seconds": 0, "grace_seconds": 1, "timeout_seconds": 300, "max_attempts": 3}
