@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.utils import timezone
+
 from executor import leases
 from executor.leases import Claim, Ending, WorkerIdentity
-from executor.models import Attempt, Task
+from executor.models import Attempt, Task, TaskEvent
 from executor.task_manager import TaskManager
 from lifecycle.actors import Actor
 from lifecycle.agent_config import AgentConfig
@@ -17,6 +20,7 @@ from lifecycle.models import AgentType, AgentVersion, Trace, Workspace
 Outcome = Attempt.Outcome
 FREE = {AgentVersion.Mode.ASYNC: 10_000, AgentVersion.Mode.CHILD: 10_000}
 ANNA = Actor("anna")
+manager = TaskManager()
 ENTRYPOINT = "trial_agents:echo"
 
 
@@ -70,7 +74,7 @@ def a_task(trace: Trace | None = None, description: str = "Say hello", **fields:
     """A task submitted to ``trace`` (None: to a trace of its own)."""
     to = trace or a_trace()
     fields.setdefault("actor", ANNA)
-    return Task.objects.get(pk=TaskManager().submit_task(to.pk, description, **fields))
+    return Task.objects.get(pk=manager.submit_task(to.pk, description, **fields))
 
 
 def a_worker(name: str = "worker", *, host: str = "elsewhere", pid: int | None = None) -> WorkerIdentity:
@@ -98,7 +102,51 @@ def a_claimed_task(**fields: Any) -> tuple[Task, Claim]:
     return fresh(claim.task_id), claim
 
 
-def an_ending(claim: Claim, outcome: str = Outcome.COMPLETED, **fields: Any) -> Ending:
+@dataclass(frozen=True)
+class Held:
+    """As much of a claim as an ending needs."""
+
+    token: UUID
+    task_id: UUID
+
+
+def many_tasks(count: int, workspace: str = "user_001", agent_type: str = "echo") -> list[Task]:
+    """Many due tasks, each in a trace of its own, written in a few statements."""
+    trace = a_trace(workspace, agent_type)
+    area, kind, now = trace.workspace, trace.agent_type, timezone.now()
+    traces = Trace.objects.bulk_create(
+        [Trace(workspace=area, agent_type=kind, last_position=1) for _ in range(count)], batch_size=500
+    )
+    tasks = Task.objects.bulk_create(
+        [
+            Task(
+                trace=one,
+                workspace=area,
+                agent_type=kind,
+                position=1,
+                description=str(number),
+                timeout_seconds=600,
+                max_attempts=3,
+                actor="anna",
+                run_at=now,
+                created_at=now,
+                last_seq=1,
+            )
+            for number, one in enumerate(traces)
+        ],
+        batch_size=500,
+    )
+    TaskEvent.objects.bulk_create(
+        [
+            TaskEvent(task=one, seq=1, type="task.submitted", data={"actor": "anna"}, attempt=0, at=now)
+            for one in tasks
+        ],
+        batch_size=500,
+    )
+    return tasks
+
+
+def an_ending(claim: Claim | Held, outcome: str = Outcome.COMPLETED, **fields: Any) -> Ending:
     """The end of a claim's attempt; a failure gets an error of its kind."""
     if outcome not in (Outcome.COMPLETED, Outcome.RELEASED, Outcome.CANCELLED):
         fields.setdefault(
@@ -107,7 +155,7 @@ def an_ending(claim: Claim, outcome: str = Outcome.COMPLETED, **fields: Any) -> 
     return Ending(claim.token, claim.task_id, Outcome(outcome), "worker", **fields)
 
 
-def finish(claim: Claim, outcome: str = Outcome.COMPLETED, **fields: Any) -> bool:
+def finish(claim: Claim | Held, outcome: str = Outcome.COMPLETED, **fields: Any) -> bool:
     """End a claim's attempt; tells whether its lease still stood."""
     return leases.finish([an_ending(claim, outcome, **fields)])[0]
 

@@ -46,14 +46,11 @@ def a_task_that_is(status: TaskStatus) -> Task:
     return make.fresh(task)
 
 
-def claim_of(task: Task):
-    """The live attempt of a task, as far as an ending needs to know it."""
+def claim_of(task: Task) -> make.Held:
+    """The live attempt of a task."""
     row = make.fresh(task)
-
-    class Claim:
-        token, task_id = row.lease_token, row.pk
-
-    return Claim
+    assert row.lease_token is not None
+    return make.Held(row.lease_token, row.pk)
 
 
 @pytest.mark.bad_history  # tasks are started and ended here without the attempts that belong to it
