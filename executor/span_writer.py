@@ -32,6 +32,12 @@ def status_of(event: RawEvent) -> str:
     return status if status in (Span.Status.ERROR, Span.Status.INTERRUPTED) else Span.Status.OK
 
 
+def usage_of(event: RawEvent) -> dict[str, Any]:
+    """What the step says it used."""
+    usage = event.get("usage")
+    return usage if isinstance(usage, dict) else {}
+
+
 def write(shares: Mapping[UUID, Share]) -> None:
     """Write the step events of these tasks, in the caller's transaction."""
     by_trace: dict[UUID, list[Share]] = {}
@@ -82,7 +88,7 @@ def _apply(trace_id: UUID, owner: Owner, event: RawEvent, change: int, new: dict
             change=change,
         )
         return
-    usage = event.get("usage") or {}
+    usage = usage_of(event)
     columns = {
         "status": status_of(event),
         "ended_at": event_moment(event),

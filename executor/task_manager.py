@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,7 +17,7 @@ from executor.models import Artifact, Attempt, Task
 from executor.states import FINAL, LEASED, Reason, TaskStatus
 from executor.task_dict import TaskDict, as_dict
 from executor.transitions import Move
-from gateway.errors import Busy, Conflict, InvalidInput, NotFound, NotReady, TaskNotFound
+from gateway.errors import Busy, Conflict, InvalidInput, LeaseLost, NotFound, NotReady, TaskNotFound
 from lifecycle import input_rules, trace_manager
 from lifecycle.actors import Actor, local_actor
 from lifecycle.ids import as_uuid, new_id
@@ -347,20 +348,14 @@ def _cancel(task: Task, actor: str, reason: Reason, note: str) -> None:
         if task.status in FINAL or task.status == TaskStatus.CANCELLING:
             return
         if task.status == TaskStatus.PENDING:
-            wanted = [Move(to=TaskStatus.CANCELLED, sources=frozenset({TaskStatus.PENDING}), **common)]
+            wanted = Move(to=TaskStatus.CANCELLED, sources=frozenset({TaskStatus.PENDING}), **common)
         else:
-            wanted = [
-                Move(
-                    to=TaskStatus.CANCELLING,
-                    token=task.lease_token,
-                    columns={"cancel_requested_at": timezone.now()},
-                    **common,
-                )
-            ]
-        with transaction.atomic():
-            if transitions.apply(wanted)[0]:
-                _end_if_dead(task, actor)
-                return
+            asked_at = {"cancel_requested_at": timezone.now()}
+            wanted = Move(to=TaskStatus.CANCELLING, token=task.lease_token, columns=asked_at, **common)
+        with contextlib.suppress(Conflict, LeaseLost), transaction.atomic():
+            transitions.move(wanted)
+            _end_if_dead(task, actor)
+            return
     raise Conflict(f"Task {task.pk} keeps changing.", hint="Try again.", current_status=str(task.status))
 
 

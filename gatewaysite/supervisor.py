@@ -211,6 +211,7 @@ class Supervisor:
         self._console.print(words("To open"), style="bold")
         note = words("sign in as {name}, password in {path}", name="admin", path=first_start.password_file())
         self._line(words("Admin"), f"{self.url}/admin/", note)
+        self._line(words("Tasks"), f"{self.url}/admin/executor/task/")
         self._line(words("Health"), f"{self.url}/readyz")
         self._console.print(words("Ctrl-C stops everything."), style="dim")
 

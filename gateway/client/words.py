@@ -39,6 +39,7 @@ CHINESE: dict[str, str] = {
     "API key": "API 密钥",
     "To open": "可以打开",
     "Admin": "管理后台",
+    "Tasks": "任务",
     "Health": "健康检查",
     "sign in as {name}, password in {path}": "用户名 {name}，密码在 {path}",
     "Ctrl-C stops everything.": "按 Ctrl-C 停止全部进程。",
@@ -49,9 +50,21 @@ CHINESE: dict[str, str] = {
     "The {name} process ended (code {code}); starting it again.": "{name} 进程已退出（代码 {code}），正在重启。",
     "Not ready after {seconds} s; {url} says: {answer}": "{seconds} 秒后仍未就绪；{url} 的回答：{answer}",
     # manage.py doctor
-    "ok": "正常",
-    "problem": "有问题",
-    "warning": "注意",
+    "data directory": "数据目录",
+    "disk space": "磁盘空间",
+    "database": "数据库",
+    "worker": "工作进程",
+    "clock": "时钟进程",
+    "alive": "在运行",
+    "valid": "有效",
+    "none is alive: no task starts": "没有在运行的进程：任务不会启动",
+    "Free some space, or move GATEWAY_DATA_DIR.": "请清理空间，或更换 GATEWAY_DATA_DIR。",
+    "Let this user write it.": "请让当前用户可以写入。",
+    "Check DATABASE_URL and that the server runs.": "请检查 DATABASE_URL 以及数据库服务是否在运行。",
+    "Mend the file, then: python manage.py config reload": "修正文件，然后运行：python manage.py config reload",
+    "Run Gateway for others on Linux; only there does the kernel end orphaned processes.": (
+        "正式使用请在 Linux 上运行：只有 Linux 内核会清理孤儿进程。"
+    ),
 }
 
 

@@ -134,8 +134,8 @@ class Analysis:
             report = write_report(all_findings, self._skipped, left_out, summary, w)
             path = self._output.write("report.md", report)
             self._output.write("summary.json", summary_json(all_findings, self._skipped, left_out, w))
-            self._store(all_findings)
-            step.output = {"written": self._output.written}
+            stored = self._store(all_findings)
+            step.output = {"written": stored}
         self._ctx.text(plain(summary, longest=2_000) + "\n")
         self._stages.finish(w.say("Done", "完成"))
         return {
@@ -148,11 +148,11 @@ class Analysis:
             ],
             "skipped": [{"file": item.name, "reason": item.reason} for item in self._skipped],
             "ignored": left_out,
-            "artifacts": self._output.written,
+            "artifacts": stored,
         }
 
-    def _store(self, all_findings: list[Findings]) -> None:
-        """Keep durable copies, the report first: it is what people open."""
+    def _store(self, all_findings: list[Findings]) -> list[str]:
+        """Keep durable copies, the report first: it is what people open. Return their paths."""
         w = self._wording
         titles = {
             f"{FOLDER}/report.md": w.say("Report", "分析报告"),
@@ -165,3 +165,4 @@ class Analysis:
         }
         for path, title in titles.items():
             self._ctx.artifact(path, title=title)
+        return list(titles)

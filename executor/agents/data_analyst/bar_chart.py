@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from executor.agents.data_analyst.wording import Wording
 
 _MOST_BARS = 12
+_MOST_LOSSES = 4
 _PITCH = 34
 _THICKNESS = 20
 _WIDEST_LABEL = 210
@@ -19,7 +20,7 @@ _WIDEST_LABEL = 210
 
 def bar_chart(breakdown: Breakdown, file: str, wording: Wording) -> str:
     """Draw the first measure of a breakdown as horizontal bars, the greatest on top."""
-    groups = [group for group in breakdown.groups if group.values[0] is not None][:_MOST_BARS]
+    groups = _shown([group for group in breakdown.groups if group.values[0] is not None])
     measure = breakdown.measures[0]
     names = [wording.missing() if group.name is None else group.name for group in groups]
     hidden = len(breakdown.groups) + breakdown.rest_count - len(groups)
@@ -29,7 +30,7 @@ def bar_chart(breakdown: Breakdown, file: str, wording: Wording) -> str:
     )
     subtitle = file
     if hidden:
-        subtitle += wording.say(f" · {hidden:,} smaller ones not shown", f" · 另有 {hidden:,} 项较小者未显示")
+        subtitle += wording.say(f" · {hidden:,} more not shown", f" · 另有 {hidden:,} 项未显示")
     description = "; ".join(
         f"{name}: {in_unit(group.values[0] or 0, measure, wording)}"
         for name, group in zip(names, groups, strict=True)
@@ -39,6 +40,13 @@ def bar_chart(breakdown: Breakdown, file: str, wording: Wording) -> str:
     has_shares = any(group.share is not None for group in groups)
     _bars(canvas, groups, names, left, WIDTH - MARGIN - (64 if has_shares else 0), breakdown, wording)
     return canvas.svg()
+
+
+def _shown(groups: list[Group]) -> list[Group]:
+    """Choose the greatest, and where there are negative values also the least."""
+    if len(groups) <= _MOST_BARS or (groups[-1].values[0] or 0.0) >= 0:
+        return groups[:_MOST_BARS]
+    return groups[: _MOST_BARS - _MOST_LOSSES] + groups[-_MOST_LOSSES:]
 
 
 def _bars(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from executor.agents.data_analyst.csv_text import to_utf8
-from executor.agents.data_analyst.dialect import Dialect, sniff
+from executor.agents.data_analyst.dialect import NO_DELIMITER, Dialect, sniff
 from executor.agents.data_analyst.errors import UnusableFileError
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class CsvTable:
 
 def delimiter_name(delimiter: str, wording: Wording) -> str:
     """The delimiter's name for people."""
+    if delimiter == NO_DELIMITER:
+        return wording.say("none", "无")
     english, chinese = _NAMED_DELIMITERS.get(delimiter, (repr(delimiter)[1:-1], repr(delimiter)[1:-1]))
     return wording.say(english, chinese)
 

@@ -7,10 +7,31 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
+#: Stands between the cells of a table that has only one column: it occurs in no text.
+NO_DELIMITER = "\x1f"
 _SAMPLE_BYTES = 256 * 1024
 _SAMPLE_RECORDS = 300
 _USUAL = [",", ";", "\t", "|"]
-_UNUSUAL = ["，", "；", "::", "\x01", "\x1f", "^", "~", "§", "¦", "#", ":", "!", "*", "@", "&", "=", "+", " "]
+_UNUSUAL = [
+    "，",
+    "；",
+    "::",
+    "\x01",
+    NO_DELIMITER,
+    "^",
+    "~",
+    "§",
+    "¦",
+    "#",
+    ":",
+    "!",
+    "*",
+    "@",
+    "&",
+    "=",
+    "+",
+    " ",
+]
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _DATE = re.compile(r"\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?([ T]\d{1,2}:\d{2}.*)?")
 _YEAR = re.compile(r"(19|20|21)\d{2}")
@@ -36,14 +57,15 @@ class Dialect:
     @property
     def byte(self) -> str:
         """The one-byte delimiter that stands for this one while the file is parsed."""
-        return self.delimiter if len(self.delimiter.encode()) == 1 else "\x1f"
+        return self.delimiter if len(self.delimiter.encode()) == 1 else NO_DELIMITER
 
 
 def sniff(data: bytes) -> Dialect:
     """Judge from the beginning of ``data`` (UTF-8, ``\\n`` line ends) how it is written.
 
     The delimiter is the character that splits the most records, header included, into
-    the same number of cells. Without any, the file has one column.
+    the same number of cells; failing that, the one that the header has. Without any, the
+    file has one column.
     """
     is_cut = len(data) > _SAMPLE_BYTES
     lines = _LINE.findall(data[:_SAMPLE_BYTES].decode("utf-8", errors="ignore"))
@@ -51,7 +73,7 @@ def sniff(data: bytes) -> Dialect:
         lines.pop()
     delimiter, skip = _declared(lines)
     if delimiter is None:
-        delimiter = _best(lines, _USUAL, least=0.4) or _best(lines, _UNUSUAL, least=0.9) or ","
+        delimiter = _best(lines, _USUAL, least=0.4) or _best(lines, _UNUSUAL, least=0.9) or _in_header(lines)
     return _with_header(lines, delimiter, skip)
 
 
@@ -104,6 +126,13 @@ def _best(lines: list[str], candidates: list[str], *, least: float, width: int =
     return choice
 
 
+def _in_header(lines: list[str]) -> str:
+    """Return the delimiter that the first line has most of, or the one that stands for a single column."""
+    first = next((line for line in lines if line.strip()), "")
+    best = max(_USUAL, key=first.count)
+    return best if best in first else NO_DELIMITER
+
+
 def _evenness(records: list[tuple[list[str], int]]) -> tuple[float, int]:
     """Return the share of records that have the usual number of cells, and that number."""
     widths = [len(cells) for cells, _ in records if any(cell.strip() for cell in cells)]
@@ -113,8 +142,10 @@ def _evenness(records: list[tuple[list[str], int]]) -> tuple[float, int]:
     if len(widths) < 3:
         usual, count = widths[0], widths.count(widths[0])
     share = count / len(widths)
-    # A character that the header lacks is punctuation of the cells, not the delimiter.
-    return (share if usual in widths[:5] and widths[0] in {usual, 1} else share / 2), usual
+    # A character that the header lacks is punctuation of the cells, not the delimiter,
+    # unless the first record is a title and nearly all others have the same width.
+    has_title = widths[0] == 1 and usual in widths[1:4] and count >= 0.9 * (len(widths) - 1)
+    return (share if widths[0] == usual or has_title else share / 2), usual
 
 
 def _with_header(lines: list[str], delimiter: str, skip: int) -> Dialect:

@@ -30,7 +30,7 @@ class FileSection:
         """Return headings, paragraphs, tables and images, in reading order."""
         findings = self._findings
         parts = [] if self._is_only else [f"## {plain(findings.table.name)}"]
-        parts.append(self._overview())
+        parts += [self._heading("Overview", "概况"), self._overview()]
         for breakdown in findings.breakdowns:
             parts += self._breakdown(breakdown)
         for trend in findings.trends:
@@ -99,7 +99,7 @@ class FileSection:
         ]
         has_shares = any(group.share is not None for group in breakdown.groups)
         if has_shares:
-            head.append(w.say("Share", "占比"))
+            head.insert(_share_place(breakdown), w.say("Share", "占比"))
         rows = [self._group_row(g, g.name, breakdown, has_shares) for g in breakdown.groups]
         if breakdown.rest:
             rows.append(self._group_row(breakdown.rest, w.other(breakdown.rest_count), breakdown, has_shares))
@@ -118,7 +118,7 @@ class FileSection:
                 cells.append(plain(in_unit(value, measure, w)))
         if has_shares:
             share = 1.0 if group is breakdown.total else group.share
-            cells.append("–" if share is None else w.percent(share))
+            cells.insert(_share_place(breakdown), "–" if share is None else w.percent(share))
         return cells
 
     # --- Trend ----------------------------------------------------------------
@@ -251,3 +251,8 @@ class FileSection:
         if any(far.label for far in spread.examples):
             return table(head, rows)
         return table(head[1:], [row[1:] for row in rows], numbers_from=0)
+
+
+def _share_place(breakdown: Breakdown) -> int:
+    """Shares stand right after the measure that they are shares of."""
+    return 2 if breakdown.measures[0].column is None else 3

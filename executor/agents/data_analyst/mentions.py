@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 _ENDING = r"\.(?:csv|tsv|txt|xlsx?|json|parquet)"
 FILE_WORD = re.compile(
-    rf"[^\s\x00\"'“”‘’「」『』《》`<>|*?,，。;；:：()（）、]+{_ENDING}(?![A-Za-z0-9])", re.IGNORECASE
+    rf"[^\s\x00\"'“”‘’「」『』《》`<>|*?,，。;；:：()（）、]{{1,120}}?{_ENDING}(?![A-Za-z0-9])", re.IGNORECASE
 )
 _OPENING_VERBS = re.compile(
     r"^(?:请|帮我|帮忙|麻烦|分析|看看|看一下|统计|汇总|读取|打开|使用|用|对|把|将|一下|文件|根据|按照|和|与|及)+"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Options:
     """Limits of one analysis. Every one is a positive number."""
 
-    #: A larger file is refused. Reading one takes about six times its size in memory.
+    #: A larger file is refused. Reading one takes about seven times its size in memory.
     max_file_mb: float = 512
     #: Further files are skipped, and named in the report.
     max_files: int = 20

@@ -24,7 +24,6 @@ class OutputFolder:
     def __init__(self, root: Path, wording: Wording) -> None:
         self._root = root
         self._wording = wording
-        self.written: list[str] = []
 
     def write(self, name: str, text: str) -> str:
         """Write ``name`` (such as ``charts/a.svg``) and return its path in the workspace.
@@ -39,9 +38,7 @@ class OutputFolder:
             self._replace(handle, last, text.encode("utf-8", errors="replace"))
         finally:
             os.close(handle)
-        path = f"{FOLDER}/{name}"
-        self.written.append(path)
-        return path
+        return f"{FOLDER}/{name}"
 
     def _enter(self, parent: int, folder: str) -> int:
         """Open a folder inside an open one, which is closed if that succeeds."""

@@ -25,7 +25,7 @@ class Stages:
         Raises what ``ctx.raise_if_cancelled()`` raises, before the stage begins.
         """
         self._ctx.raise_if_cancelled()
-        self._ctx.progress(round(self._percent, 1), message)
+        self._ctx.progress(round(self._percent), message)
         with self._ctx.step("tool", name, input=given) as step:
             yield step
         self._percent += percent

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
 
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
 _CHINESE_SCALES = ((1e12, "万亿"), (1e8, "亿"), (1e4, "万"))
-_ENGLISH_SCALES = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e4, "K"))
+_ENGLISH_SCALES = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K"))
+#: Numbers below this are short enough as they are: 9,876.
+_SHORT_ENOUGH = 1e4
 
 
 class Wording:
@@ -101,7 +103,7 @@ class Wording:
     def short(self, value: float) -> str:
         """Write a number for a chart: ``12.3K`` in English, ``1.23 万`` in Chinese."""
         for scale, name in _CHINESE_SCALES if self.chinese else _ENGLISH_SCALES:
-            if abs(value) >= scale:
+            if abs(value) >= max(scale, _SHORT_ENOUGH):
                 scaled = value / scale
                 places = 0 if abs(scaled) >= 1000 else 1 if abs(scaled) >= 100 else 2
                 text = f"{scaled:,.{places}f}"
