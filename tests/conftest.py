@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from pathlib import Path
 
@@ -16,6 +17,10 @@ WITHOUT_DATABASE = {"docs", "agents", "site", "harness"}
 
 def _on_postgres() -> bool:
     return run.TEST_DATABASE == "postgres"
+
+
+def pytest_configure() -> None:
+    os.environ.pop("DJANGO_SETTINGS_MODULE", None)  # what tests start stands on the settings of everyone
 
 
 def pytest_report_header() -> str:

@@ -23,7 +23,9 @@ def _remove(owner: int = os.getpid()) -> None:
 
 atexit.register(_remove)
 
-# A developer's own settings, from the shell or from .env, have no say here.
+# A developer's own settings, from the shell or from .env, have no say here; programs that tests start are
+# to see the environment as it was.
+_environment = dict(os.environ)
 for _name in [name for name in os.environ if name.startswith("GATEWAY_")]:
     del os.environ[_name]
 os.environ["GATEWAY_DATA_DIR"] = str(DATA_DIR)
@@ -32,6 +34,9 @@ os.environ["DATABASE_URL"] = ""
 
 from gatewaysite.databases import database  # noqa: E402 - the environment comes first
 from gatewaysite.settings import *  # noqa: E402, F403
+
+os.environ.clear()
+os.environ.update(_environment)
 
 CRASH_POINTS = True
 GATEWAY_LEASE_SECONDS = 30.0
