@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
+from tests import settings as run
 from tests.engine.installation import AGENTS, HERE, LIMITS, Installation, PostgresStore, SqliteStore, Store, Tree
-
-LOCAL_SERVERS = ("postgresql://postgres@127.0.0.1:5432/postgres", "postgresql://root@127.0.0.1:5432/postgres")
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
@@ -22,19 +20,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _postgres_server() -> str:
-    """The address of a server that lets us create databases, or skip."""
-    import psycopg
-
-    given = os.environ.get("TEST_DATABASE_URL")
-    reasons = []
-    for address in [given] if given else LOCAL_SERVERS:
-        try:
-            psycopg.connect(address, connect_timeout=3).close()
-        except psycopg.Error as exc:
-            reasons.append(str(exc).strip().splitlines()[-1])
-        else:
-            return address
-    pytest.skip(f"no PostgreSQL: {reasons[-1]} (set TEST_DATABASE_URL to one that may create databases)")
+    """The address of the server that the run is to use."""
+    setting = run.DATABASES["default"]
+    user, password = quote(setting["USER"], ""), quote(setting["PASSWORD"] or "", "")
+    return f"postgresql://{user}:{password}@{setting['HOST']}:{setting['PORT'] or 5432}/{setting['NAME']}"
 
 
 def _write_config(folder: Path) -> None:
@@ -47,16 +36,14 @@ def _write_config(folder: Path) -> None:
         (folder / f"{name}.yaml").write_text(json.dumps(config))  # JSON is YAML
 
 
-@pytest.fixture(
-    scope="session", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
-)
-def template(request, tmp_path_factory) -> Iterator[Installation]:
+@pytest.fixture(scope="session")
+def template(tmp_path_factory) -> Iterator[Installation]:
     """An installation that is migrated and knows its agents: the others are copies, made in a moment."""
     store: Store
-    if request.param == "sqlite":
-        store = SqliteStore()
-    else:
+    if run.TEST_DATABASE == "postgres":
         store = PostgresStore.create(_postgres_server())
+    else:
+        store = SqliteStore()
     folder = tmp_path_factory.mktemp("template")
     config = folder / "config"
     config.mkdir()
@@ -101,11 +88,11 @@ def tree(shared_tree) -> Iterator[Tree]:
     """The module's tree, complete; afterwards the history must be clean."""
     shared_tree.settle()
     yield shared_tree
-    assert shared_tree.installation.history_problems() == []
+    assert shared_tree.installation.violations() == []
 
 
 def _check(made: Installation) -> None:
-    problems = made.history_problems()
+    problems = made.violations()
     for tree in made.trees:
         if tree.process.poll() is None:
             tree.stop()

@@ -20,8 +20,6 @@ from typing import Any, Protocol
 
 import psutil
 
-from tests.engine import past
-
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
 DEADLINE = 30.0
@@ -47,6 +45,13 @@ FAST = {
 }
 
 Value = Any
+
+
+def alive(process: psutil.Process) -> bool:
+    """Whether it still runs: a dead process that nobody has buried yet does not."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 class Store(Protocol):
@@ -270,8 +275,14 @@ class Installation:
                     found.append(process)
         return found
 
-    def history_problems(self) -> list[str]:
-        return past.problems(self.probe("everything"), self.starts())
+    def violations(self) -> list[str]:
+        """What the history checker says, and bodies that ran without a claim or more than once for one."""
+        claims = {(task_id, number) for task_id, number in self.probe("claims")}
+        return self.probe("violations") + [
+            f"attempt {one[1]} of task {one[0]} began {count} times, claimed: {one in claims}"
+            for one, count in self.starts().items()
+            if count > 1 or one not in claims
+        ]
 
     # --- the end ----------------------------------------------------------------------------------------
 
