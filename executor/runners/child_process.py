@@ -37,14 +37,18 @@ class ChildProcess:
         self.errors: asyncio.StreamReader = protocol.stderr
 
     @classmethod
-    async def start(
-        cls, *argv: str, pass_fds: list[int], cwd: Path, env: Mapping[str, str]
-    ) -> ChildProcess:
+    async def start(cls, *argv: str, pass_fds: list[int], cwd: Path, env: Mapping[str, str]) -> ChildProcess:
         """Start ``argv``; raises ``OSError`` if that is impossible."""
         loop = asyncio.get_running_loop()
         pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), asyncio.subprocess.PIPE)
         transport, protocol = await loop.subprocess_exec(
-            lambda: _Protocol(loop), *argv, pass_fds=pass_fds, start_new_session=True, cwd=cwd, env=env, **pipes
+            lambda: _Protocol(loop),
+            *argv,
+            pass_fds=pass_fds,
+            start_new_session=True,
+            cwd=cwd,
+            env=env,
+            **pipes,
         )
         return cls(transport, protocol)
 

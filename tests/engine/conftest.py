@@ -11,7 +11,17 @@ from urllib.parse import quote
 import pytest
 
 from tests import settings as run
-from tests.engine.installation import AGENTS, HERE, LIMITS, Installation, PostgresStore, SqliteStore, Store, Tree
+from tests.engine.installation import (
+    AGENTS,
+    HERE,
+    LIMITS,
+    Installation,
+    PostgresStore,
+    SqliteStore,
+    Store,
+    Tree,
+)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
@@ -40,10 +50,7 @@ def _write_config(folder: Path) -> None:
 def template(tmp_path_factory) -> Iterator[Installation]:
     """An installation that is migrated and knows its agents: the others are copies, made in a moment."""
     store: Store
-    if run.TEST_DATABASE == "postgres":
-        store = PostgresStore.create(_postgres_server())
-    else:
-        store = SqliteStore()
+    store = PostgresStore.create(_postgres_server()) if run.TEST_DATABASE == "postgres" else SqliteStore()
     folder = tmp_path_factory.mktemp("template")
     config = folder / "config"
     config.mkdir()

@@ -232,7 +232,7 @@ class Installation:
         """Wait until these attempts' bodies have begun."""
         self.until(lambda: all(self.started(one, attempt) for one in ids), f"attempt {attempt} begins")
 
-    def wait_status(self, ids: Sequence[str], status: str, reason: str | None | object = ...) -> list[int]:
+    def wait_status(self, ids: Sequence[str], status: str, reason: str | object | None = ...) -> list[int]:
         """Wait until all these tasks stand at ``status``; returns their attempts' numbers."""
 
         def there() -> bool:
@@ -324,7 +324,9 @@ class Tree:
         """Wait until every role is filled and the workers listen."""
 
         def settled() -> bool:
-            assert self.process.poll() is None, f"the worker ended: {self.process.returncode}\n{self.log_tail()}"
+            assert self.process.poll() is None, (
+                f"the worker ended: {self.process.returncode}\n{self.log_tail()}"
+            )
             roles = self.roles()
             return all(roles.get(role) for role in ROLES) and len(self.workers()) == self.size
 
