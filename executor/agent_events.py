@@ -6,11 +6,9 @@ transaction, fenced by each attempt's token.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
-from uuid import UUID
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import F, Value
 from django.db.models.functions import Coalesce
@@ -21,7 +19,13 @@ from executor.event_moment import event_moment
 from executor.events import Line, Owner
 from executor.models import Artifact, Task
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from uuid import UUID
+
 RawEvent = dict[str, Any]
+MAX_COUNT = 10**12
+MAX_COST = 10.0**8
 LEVELS = {"debug", "info", "warning", "error"}
 
 
@@ -96,9 +100,9 @@ def _log(digest: Digest, event: RawEvent) -> None:
 
 def _progress(digest: Digest, event: RawEvent) -> None:
     percent = event.get("percent")
-    is_number = isinstance(percent, int | float) and percent == percent
+    known = percent if isinstance(percent, int | float) and percent == percent else 0
     data = {
-        "percent": min(max(float(percent), 0.0), 100.0) if is_number else 0.0,  # type: ignore[arg-type]
+        "percent": float(min(max(known, 0), 100)),
         "message": clean_text(event.get("message") or "", 1000),
     }
     digest.columns["progress"] = data
@@ -118,7 +122,7 @@ def _step_start(digest: Digest, event: RawEvent) -> None:
 
 def _step_end(digest: Digest, event: RawEvent) -> None:
     digest.spans.append(event)
-    usage = event.get("usage") or {}
+    usage = span_writer.usage_of(event)
     if usage:
         digest.usage.append(usage)
     data = {
@@ -160,7 +164,10 @@ HANDLERS: dict[str, Callable[[Digest, RawEvent], None]] = {
     "artifact": _artifact,
     "dropped": _dropped,
 }
-KINDS = frozenset({"text", *HANDLERS})
+SAYABLE = frozenset({"text", "log", "progress", "step.start", "step.end", "usage"})
+"""What an agent may say without waiting."""
+STORABLE = frozenset({"artifact", "checkpoint"})
+"""What it asks for and waits until it is durable."""
 
 
 def _line(digest: Digest, event: RawEvent, data: dict[str, Any]) -> None:
@@ -179,16 +186,20 @@ def _update_task(token: UUID, one: Digest) -> None:
     columns: dict[str, Any] = dict(one.columns)
     tokens_in = sum(_count(usage.get("input_tokens")) for usage in one.usage)
     tokens_out = sum(_count(usage.get("output_tokens")) for usage in one.usage)
-    costs = [usage["cost"] for usage in one.usage if isinstance(usage.get("cost"), int | float)]
+    costs = [_cost(usage.get("cost")) for usage in one.usage if "cost" in usage]
     if tokens_in:
         columns["input_tokens"] = F("input_tokens") + tokens_in
     if tokens_out:
         columns["output_tokens"] = F("output_tokens") + tokens_out
     if costs:
-        columns["cost"] = Coalesce(F("cost"), Value(Decimal(0))) + Decimal(str(round(sum(costs), 8)))
+        columns["cost"] = Coalesce(F("cost"), Value(Decimal(0))) + Decimal(f"{sum(costs):.8f}")
     if columns:
         Task.objects.filter(lease_token=token).update(**columns)
 
 
 def _count(value: Any) -> int:
-    return value if isinstance(value, int) and 0 < value < 2**53 else 0
+    return value if isinstance(value, int) and 0 < value < MAX_COUNT else 0
+
+
+def _cost(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) and 0 < value < MAX_COST else 0.0

@@ -26,11 +26,15 @@ class Allowance:
         self._tokens = min(BURST, self._tokens + (now - self._at) * PER_SECOND)
         self._at = now
         if self._tokens < 1 or self._left < 1:
-            self._dropped[kind] = self._dropped.get(kind, 0) + 1
+            self.drop(kind)
             return False
         self._tokens -= 1
         self._left -= 1
         return True
+
+    def drop(self, kind: str) -> None:
+        """Count one event of ``kind`` that is not written."""
+        self._dropped[kind] = self._dropped.get(kind, 0) + 1
 
     def dropped(self, *, at_end: bool = False) -> dict[str, int]:
         """What was dropped since it was last said, by kind; at most once a second until the end."""

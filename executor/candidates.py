@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db import connection
@@ -13,6 +12,10 @@ from django.db import connection
 from executor.models import Task
 from executor.states import TaskStatus
 from lifecycle.models import AgentType, Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
 
 WINDOW_FACTOR = 4
 """Rows looked at for each row wanted: some turn out to exceed a limit together with those before them."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from typing import TYPE_CHECKING
 
 from django.db import connection
 from django.utils import timezone
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 def now() -> datetime:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, TypedDict
-from uuid import UUID
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from django.db.models import Case, F, Value, When
 
 from executor.models import Task, TaskEvent
 from lifecycle.times import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+    from uuid import UUID
 
 
 class EventDict(TypedDict):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,8 @@ from gateway.errors import AgentNotConfigured
 from lifecycle import workspace_manager
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from executor.leases import Claim
     from executor.run import Run
     from lifecycle.agent_config import FromEnvironment
@@ -83,7 +84,7 @@ def _own_environment(env: Mapping[str, str | FromEnvironment], agent_type: str) 
             own[name] = value
         elif os.environ.get(value.environment):
             own[name] = os.environ[value.environment]
-        else:
+        elif not value.optional:
             raise AgentNotConfigured(
                 f"The agent type '{agent_type}' needs the environment variable {value.environment}.",
                 hint=f"Set {value.environment} where Gateway is started (or in .env) and start it again.",

@@ -11,11 +11,9 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, close_old_connections, connection, transaction
 
@@ -23,12 +21,17 @@ from executor import agent_events, leases
 from gateway.errors import LeaseLost
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from uuid import UUID
+
     from executor.leases import Ending
 
 logger = logging.getLogger(__name__)
 
 GATHER_SECONDS = 0.05
 BATCH = 2_000
+FULL_BYTES = 64 * 1024 * 1024
+"""Text that may wait in memory while the database cannot be written."""
 RETRY_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 
@@ -62,8 +65,14 @@ class Journal:
         self._wake = threading.Condition()
         self._urgent = False
         self._closed = False
+        self._waiting_bytes = 0
         self._thread = threading.Thread(target=self._write_all, name="journal")
         self._thread.start()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits that text and log lines have to be dropped."""
+        return self._waiting_bytes > FULL_BYTES
 
     def say(self, token: UUID, event: dict[str, Any]) -> None:
         """Append an event without waiting."""
@@ -92,6 +101,7 @@ class Journal:
     def _put(self, entry: Entry, *, urgent: bool) -> None:
         with self._wake:
             self._entries.append(entry)
+            self._waiting_bytes += _bytes_of(entry)
             if urgent or len(self._entries) == 1 or len(self._entries) >= BATCH:
                 self._urgent = self._urgent or urgent or len(self._entries) >= BATCH
                 self._wake.notify()
@@ -108,6 +118,7 @@ class Journal:
             self._wake.wait_for(lambda: self._entries or self._closed)
             self._wake.wait_for(lambda: self._urgent or self._closed, timeout=GATHER_SECONDS)
             batch = [self._entries.popleft() for _ in range(min(BATCH, len(self._entries)))]
+            self._waiting_bytes -= sum(_bytes_of(entry) for entry in batch)
             self._urgent = len(self._entries) >= BATCH
             return batch
 
@@ -161,3 +172,10 @@ class Journal:
         logger.error("An event of type %r cannot be stored.", entry.event.get("type"), exc_info=problem)
         if entry.stored is not None:
             entry.stored.set_exception(ValueError("This event cannot be stored."))
+
+
+def _bytes_of(entry: Entry) -> int:
+    if isinstance(entry, Ended):
+        return 0
+    text = entry.event.get("text") or entry.event.get("message") or ""
+    return len(text) if isinstance(text, str) else 0

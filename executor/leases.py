@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 from django.conf import settings
@@ -17,6 +16,9 @@ from executor.models import Attempt, Task
 from executor.states import Reason, TaskStatus
 from executor.transitions import Move, Start
 from lifecycle.agent_config import AgentConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 CLAIM_LOCK = 0x6761746577617901  # "gateway" and 1: the key of the PostgreSQL advisory lock
 RETRY_DELAY_CAP_SECONDS = 3600.0

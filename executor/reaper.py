@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 import psutil
 from django.db import transaction
@@ -15,6 +15,9 @@ from executor.crash_points import crash_point
 from executor.event_moment import event_moment
 from executor.models import Attempt
 from executor.runners import process_tree
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 logger = logging.getLogger(__name__)
 

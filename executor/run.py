@@ -7,10 +7,8 @@ import enum
 import logging
 import time
 import traceback
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Protocol
 
-from executor.agent_events import KINDS
 from executor.agent_output import MAX_RESULT_BYTES, clean, clean_text, size_of
 from executor.allowance import Allowance
 from executor.leases import Claim, Ending
@@ -18,13 +16,17 @@ from executor.models import Attempt
 from gateway.errors import AgentNotConfigured, GatewayError, LeaseLost, Retryable
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from executor.journal import Journal
 
 logger = logging.getLogger(__name__)
 Outcome = Attempt.Outcome
 
 DROPPABLE = {"text", "log"}
-ABANDON_SECONDS = 5.0
+RELEASE_GRACE_SECONDS = 2.0
+"""What a run that is given back has to stop: its worker has to write that before it ends itself."""
+ABANDON_SECONDS = 2.0
 """How long a runner may take beyond the grace to kill what it started."""
 
 
@@ -69,6 +71,14 @@ class Run:
         return self.stop_reason is not None
 
     @property
+    def grace(self) -> float:
+        """Seconds that the agent has to stop by itself once it was asked to."""
+        if self.stop_reason is Stop.LOST:
+            return 0.0  # another attempt may run already
+        grace = self.claim.config.limits.grace_seconds
+        return min(grace, RELEASE_GRACE_SECONDS) if self.stop_reason is Stop.RELEASE else grace
+
+    @property
     def out_of_time(self) -> bool:
         """Whether the attempt has run longer than it may."""
         limit = self.claim.timeout_seconds
@@ -76,8 +86,8 @@ class Run:
 
     def say(self, event: dict[str, Any]) -> None:
         """Write an event of the agent; what it may not write any more is counted instead."""
-        kind = event.get("type")
-        if kind not in KINDS or (kind in DROPPABLE and not self._allowance.take(str(kind))):
+        kind = str(event.get("type"))
+        if kind in DROPPABLE and not self._may_write(kind):
             return
         self._note_step(event)
         self._say_dropped(at_end=False)
@@ -132,9 +142,8 @@ class Run:
         return Ending(self.claim.token, self.claim.task_id, outcome, self.worker, killed=self.killed)
 
     async def _end_body(self, body: asyncio.Task[Any]) -> None:
-        grace = self.claim.config.limits.grace_seconds
         body.cancel()
-        done, _ = await asyncio.wait({body}, timeout=grace + ABANDON_SECONDS)
+        done, _ = await asyncio.wait({body}, timeout=self.grace + ABANDON_SECONDS)
         if not done:
             # A coroutine that swallows its cancellation cannot be killed; its writes are fenced off.
             self.killed = True
@@ -172,6 +181,12 @@ class Run:
 
     def _failure(self, outcome: Attempt.Outcome, error: dict[str, Any]) -> Ending:
         return Ending(self.claim.token, self.claim.task_id, outcome, self.worker, error=error)
+
+    def _may_write(self, kind: str) -> bool:
+        if self._journal.is_full:  # the database cannot be written: text waits in memory, but not without end
+            self._allowance.drop(kind)
+            return False
+        return self._allowance.take(kind)
 
     def _note_step(self, event: dict[str, Any]) -> None:
         step = str(event.get("id"))

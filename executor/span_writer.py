@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-from uuid import UUID
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import F
 from django.utils import timezone
@@ -13,6 +12,9 @@ from executor.agent_output import capped, clean_text
 from executor.event_moment import event_moment
 from executor.events import Owner
 from lifecycle.models import Span, Trace
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 RawEvent = dict[str, Any]
 Share = tuple[Owner, Sequence[RawEvent]]
@@ -28,6 +30,12 @@ def status_of(event: RawEvent) -> str:
     """How the step ended; what is not known is ok."""
     status = event.get("status")
     return status if status in (Span.Status.ERROR, Span.Status.INTERRUPTED) else Span.Status.OK
+
+
+def usage_of(event: RawEvent) -> dict[str, Any]:
+    """What the step says it used."""
+    usage = event.get("usage")
+    return usage if isinstance(usage, dict) else {}
 
 
 def write(shares: Mapping[UUID, Share]) -> None:
@@ -80,7 +88,7 @@ def _apply(trace_id: UUID, owner: Owner, event: RawEvent, change: int, new: dict
             change=change,
         )
         return
-    usage = event.get("usage") or {}
+    usage = usage_of(event)
     columns = {
         "status": status_of(event),
         "ended_at": event_moment(event),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
-from uuid import UUID
 
 import jsonschema
 from django.db import transaction
@@ -18,7 +17,7 @@ from executor.models import Artifact, Attempt, Task
 from executor.states import FINAL, LEASED, Reason, TaskStatus
 from executor.task_dict import TaskDict, as_dict
 from executor.transitions import Move
-from gateway.errors import Busy, Conflict, InvalidInput, NotFound, NotReady, TaskNotFound
+from gateway.errors import Busy, Conflict, InvalidInput, LeaseLost, NotFound, NotReady, TaskNotFound
 from lifecycle import input_rules, trace_manager
 from lifecycle.actors import Actor, local_actor
 from lifecycle.ids import as_uuid, new_id
@@ -26,6 +25,9 @@ from lifecycle.models import Trace, Workspace
 from lifecycle.times import iso
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from uuid import UUID
+
     from executor.events import EventDict
 
 OnBusy = Literal["enqueue", "reject", "interrupt"]
@@ -297,6 +299,7 @@ def _rules_of(trace: Trace) -> tuple[dict[str, Any], dict[str, Any]]:
 def _check_input(value: Any, schema: dict[str, Any]) -> None:
     if not schema:
         return
+    value = {} if value is None else value  # no input at all is an input without fields
     validator = jsonschema.validators.validator_for(schema)(schema)
     problems = [
         {"field": ".".join(["input", *map(str, problem.absolute_path)]), "message": problem.message[:500]}
@@ -345,20 +348,14 @@ def _cancel(task: Task, actor: str, reason: Reason, note: str) -> None:
         if task.status in FINAL or task.status == TaskStatus.CANCELLING:
             return
         if task.status == TaskStatus.PENDING:
-            wanted = [Move(to=TaskStatus.CANCELLED, sources=frozenset({TaskStatus.PENDING}), **common)]
+            wanted = Move(to=TaskStatus.CANCELLED, sources=frozenset({TaskStatus.PENDING}), **common)
         else:
-            wanted = [
-                Move(
-                    to=TaskStatus.CANCELLING,
-                    token=task.lease_token,
-                    columns={"cancel_requested_at": timezone.now()},
-                    **common,
-                )
-            ]
-        with transaction.atomic():
-            if transitions.apply(wanted)[0]:
-                _end_if_dead(task, actor)
-                return
+            asked_at = {"cancel_requested_at": timezone.now()}
+            wanted = Move(to=TaskStatus.CANCELLING, token=task.lease_token, columns=asked_at, **common)
+        with contextlib.suppress(Conflict, LeaseLost), transaction.atomic():
+            transitions.move(wanted)
+            _end_if_dead(task, actor)
+            return
     raise Conflict(f"Task {task.pk} keeps changing.", hint="Try again.", current_status=str(task.status))
 
 

@@ -6,11 +6,8 @@ Whoever finds no row to update lost the race and changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
-from uuid import UUID
+from typing import TYPE_CHECKING, Any
 
 from django.db import models, transaction
 from django.db.models import Case, F, Value, When
@@ -21,6 +18,11 @@ from executor import doorbell
 from executor.models import Attempt, Task, TaskEvent
 from executor.states import FINAL, LEASED, Reason, TaskStatus, sources_of
 from gateway.errors import Conflict, LeaseLost, TaskNotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from uuid import UUID
 
 EVENT_OF = {
     TaskStatus.COMPLETED: "task.completed",

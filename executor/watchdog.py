@@ -12,7 +12,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import psutil
 from django.conf import settings
@@ -21,6 +21,9 @@ from django.db import connections
 from executor import doorbell, kernel, pulse
 from executor.clock import Clock
 from executor.cluster import run_cluster
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ import secrets
 import sys
 import threading
 import time
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection
@@ -25,10 +25,14 @@ from executor.journal import Journal
 from executor.leases import Claim, WorkerIdentity
 from executor.models import Worker
 from executor.run import Run, Runner, Stop
+from executor.runners import process_tree
 from executor.runners.child_runner import run_in_child
 from executor.runners.loop_runner import run_on_loop
 from lifecycle.entrypoint import import_path
 from lifecycle.models import AgentVersion
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 logger = logging.getLogger(__name__)
 Mode = AgentVersion.Mode
@@ -210,6 +214,9 @@ class WorkerProcess:
 
     def _abandon_loop(self, offender: Run | None) -> None:
         """A blocked loop cannot be mended: fail the offender, give the others back, replace the process."""
+        for run in list(self.runs.values()):
+            if run.claim.mode == Mode.CHILD:
+                process_tree.kill_marked(str(run.claim.task_id), run.claim.attempt)
         endings = [
             run.ending_for(Stop.TIMEOUT if run is offender else Stop.RELEASE)
             for run in list(self.runs.values())

@@ -25,4 +25,6 @@ def readyz(request: HttpRequest) -> JsonResponse:
     except DatabaseError:
         checks = {"database": False, "worker": False, "clock": False}
     ready = all(checks.values())
-    return JsonResponse({"ready": ready, **checks}, status=200 if ready else 503)
+    response = JsonResponse({"ready": ready, **checks}, status=200 if ready else 503)
+    response._has_been_logged = True  # type: ignore[attr-defined]  # not ready yet is an answer, not an error
+    return response

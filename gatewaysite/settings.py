@@ -99,6 +99,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -124,11 +125,14 @@ TEMPLATES = [
     }
 ]
 STATIC_URL = "static/"
+WHITENOISE_USE_FINDERS = True  # straight from the packages: no collectstatic before the first start
 
 # --- Language and time --------------------------------------------------------
 LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
 LANGUAGE_CODE = env.choice("LANGUAGE_CODE", "en", [code for code, _ in LANGUAGES])
 LOCALE_PATHS = [BASE_DIR / "locale"]
+# What `manage.py up` and the like speak in the terminal; "" is what the terminal's locale says.
+TERMINAL_LANGUAGE = LANGUAGE_CODE if env.text("LANGUAGE_CODE") else ""
 TIME_ZONE = env.choice("TIME_ZONE", "UTC", available_timezones(), "Use a name such as Asia/Shanghai or UTC.")
 USE_TZ = True
 USE_I18N = True

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from gateway.errors import NotAllowed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Scope = Literal["read", "submit", "work", "admin"]
 SCOPES: tuple[Scope, ...] = ("read", "submit", "work", "admin")

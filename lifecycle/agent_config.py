@@ -50,6 +50,8 @@ class FromEnvironment(_Part):
     """A value of ``env`` that is read from the operator's own environment when a run starts."""
 
     environment: str
+    optional: bool = False
+    """Leave it out when the operator has not set it, instead of failing with ``agent_not_configured``."""
 
 
 def _titles(value: Any) -> Any:

@@ -6,8 +6,8 @@ import hashlib
 import hmac
 import secrets
 import string
-from collections.abc import Iterable
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from django.utils import timezone
 
@@ -15,6 +15,9 @@ from gateway.errors import InvalidInput, NotFound
 from lifecycle import input_rules, workspace_manager
 from lifecycle.actors import SCOPES, Actor, local_actor
 from lifecycle.models import ApiKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ALPHABET = string.ascii_lowercase + string.digits
 DEFAULT_SCOPES = ("read", "submit")

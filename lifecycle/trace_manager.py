@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
-from uuid import UUID
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from django.db import transaction
 from django.utils import timezone
@@ -16,6 +15,9 @@ from lifecycle.ids import as_uuid
 from lifecycle.models import Trace, Workspace
 from lifecycle.times import iso
 from lifecycle.trace_status import facts_of
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 
 class TraceDict(TypedDict):

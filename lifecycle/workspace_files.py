@@ -13,14 +13,16 @@ import io
 import os
 import secrets
 import stat
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from gateway.errors import NotFound
 from lifecycle.input_rules import refuse
 from lifecycle.times import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 CHUNK = 1024 * 1024
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -12,8 +12,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from executor.agent_events import SAYABLE, STORABLE
 from executor.execution_context import assignment_of, durable, environment_of
-from executor.run import Run, Stop, WorkerLost
+from executor.run import Run, WorkerLost
 from executor.runners import process_tree
 from executor.runners.line_reader import LineReader
 from gateway.errors import AgentNotConfigured, Cancelled, GatewayError, Retryable
@@ -56,10 +57,13 @@ async def run_in_child(run: Run) -> Any:
     """Start the child, follow what it says, and return its result; cancelling this stops it for good."""
     assignment = assignment_of(run.claim)
     child = Child(run, assignment)
-    await child.start(environment_of(run.claim, assignment))
+    # Never cancelled half-way: a process that was started without our knowing could not be stopped.
+    started = asyncio.create_task(child.start(environment_of(run.claim, assignment)))
     try:
+        await asyncio.shield(started)
         return await child.follow()
     except asyncio.CancelledError:
+        await started
         await child.stop()
         raise
     finally:
@@ -72,7 +76,7 @@ class Child:
     def __init__(self, run: Run, assignment: Assignment) -> None:
         self._run = run
         self._assignment = assignment
-        self._process: asyncio.subprocess.Process
+        self._started: asyncio.subprocess.Process | None = None
         self._readers: list[asyncio.Task[None]] = []
         self._requests: set[asyncio.Task[None]] = set()
         self._answer: dict[str, Any] | None = None
@@ -86,7 +90,7 @@ class Child:
         runner = self._run.claim.config.runner
         read_end, write_end = os.pipe()
         try:
-            self._process = await asyncio.create_subprocess_exec(
+            self._started = await asyncio.create_subprocess_exec(
                 runner.python or sys.executable,
                 str(BOOTSTRAP),
                 runner.entrypoint,
@@ -116,6 +120,11 @@ class Child:
             asyncio.create_task(self._read_log(self._process.stderr, "warning")),
         ]
 
+    @property
+    def _process(self) -> asyncio.subprocess.Process:
+        assert self._started is not None  # noqa: S101 - nothing is asked of a child before it was started
+        return self._started
+
     async def follow(self) -> Any:
         """Wait for the end of the process and return the result that it told."""
         ended = asyncio.create_task(self._process.wait())
@@ -139,14 +148,15 @@ class Child:
         with contextlib.suppress(ConnectionError, RuntimeError):
             self._send({"type": "cancel"})
         process_tree.kill_group(self._process.pid, signal.SIGTERM)
-        grace = self._run.claim.config.limits.grace_seconds
         try:
-            await asyncio.wait_for(self._process.wait(), 0 if self._run.stop_reason is Stop.LOST else grace)
+            await asyncio.wait_for(self._process.wait(), self._run.grace)
         except TimeoutError:
             self._run.killed = True
 
     async def clear(self) -> None:
         """Leave nothing behind: the process group, whatever carries the attempt, the pipes."""
+        if self._started is None:
+            return
         process_tree.kill_group(self._process.pid, signal.SIGKILL)
         claim = self._run.claim
         await asyncio.to_thread(process_tree.kill_marked, str(claim.task_id), claim.attempt)
@@ -211,12 +221,14 @@ class Child:
             self._run.say({"type": "log", "level": "info", "message": line})
         elif event.get("type") in ("result", "error"):
             self._answer = event
-        elif "n" in event:
+        elif event.get("type") in STORABLE and isinstance(event.get("n"), int):
             request = asyncio.create_task(self._serve(event))
             self._requests.add(request)
             request.add_done_callback(self._requests.discard)
-        else:
+        elif event.get("type") in SAYABLE:
             self._run.say(event)
+        else:
+            self._run.say({"type": "log", "level": "info", "message": line})
 
     async def _serve(self, event: dict[str, Any]) -> None:
         number = event.pop("n")

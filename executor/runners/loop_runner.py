@@ -24,7 +24,11 @@ async def run_on_loop(run: Run) -> Any:
     if agent is None:
         # Importing a framework can take seconds: not on the loop, where every other run would wait.
         agent = await asyncio.to_thread(load, run.claim.config.runner.entrypoint)
-    return await agent(AsyncContext(assignment_of(run.claim), LoopChannel(run)))
+    try:
+        return await agent(AsyncContext(assignment_of(run.claim), LoopChannel(run)))
+    except (SystemExit, KeyboardInterrupt) as exc:
+        # Either would end the loop, and with it every other run of this process.
+        raise RuntimeError(f"The agent raised {type(exc).__name__}({exc}).") from exc
 
 
 def load(entrypoint: str) -> Agent:
