@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from gateway.errors import AlreadyExists, Conflict, QuotaExceeded, WorkspaceNotFound
 from lifecycle import input_rules, workspace_files
 from lifecycle.actors import Actor, local_actor
-from lifecycle.ids import slug
+from lifecycle.ids import lookup, slug
 from lifecycle.models import Workspace
 from lifecycle.times import iso
 
@@ -121,7 +121,7 @@ class WorkspaceManager:
 
 def find(id: str, actor: Actor) -> Workspace:
     """The row of workspace ``id`` (without case) if the actor may see it; else ``WorkspaceNotFound``."""
-    row = Workspace.objects.for_actor(actor).filter(id__lower=str(id).lower()).first()
+    row = Workspace.objects.for_actor(actor).filter(id__lower=lookup(id)).first()
     if row is None:
         raise WorkspaceNotFound(
             f"There is no workspace '{id}'.",
