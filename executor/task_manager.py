@@ -11,7 +11,16 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from executor import artifact_store, database_clock, doorbell, events, leases, task_rules, transitions
+from executor import (
+    artifact_store,
+    database_clock,
+    doorbell,
+    events,
+    kernel,
+    leases,
+    task_rules,
+    transitions,
+)
 from executor.models import Artifact, Attempt, Task
 from executor.states import FINAL, LEASED, Reason, TaskStatus
 from executor.task_dict import TaskDict, as_dict
@@ -19,7 +28,7 @@ from executor.task_query import TaskFilters, matching
 from executor.transitions import Move
 from gateway.errors import Busy, Conflict, GatewayError, LeaseLost, NotFound, TaskNotFound
 from gateway.page import Page
-from lifecycle import input_rules, keyset, trace_manager
+from lifecycle import input_rules, input_schema, keyset, trace_manager
 from lifecycle.actors import Actor, local_actor
 from lifecycle.ids import as_uuid, new_id
 from lifecycle.models import Trace
@@ -88,7 +97,7 @@ class TaskManager:
             trace = trace_manager.find(trace_id, actor, lock=True)
             task_rules.refuse_closed(trace)
             limits, schema = task_rules.rules_of(trace)
-            task_rules.check_input(input, schema)
+            input_schema.check(input, schema, trace.agent_type_id)
             task = Task(
                 id=new_id(),
                 trace=trace,
@@ -188,7 +197,7 @@ class TaskManager:
             fields = task_rules.checked(
                 old.description, old.input if input is None else input, old.priority, None, old.labels
             )
-            task_rules.check_input(fields["input"], task_rules.rules_of(trace)[1])
+            input_schema.check(fields["input"], task_rules.rules_of(trace)[1], trace.agent_type_id)
             task = Task(
                 id=new_id(),
                 trace=trace,
@@ -274,6 +283,14 @@ class TaskManager:
             raise NotFound(f"Task {task.pk} has no artifact {artifact_id!s:.80}.")
         return _artifact_dict(row), artifact_store.open_stored(row.sha256)
 
+    def read_artifact(
+        self, task_id: UUID | str, artifact_id: UUID | str, *, actor: Actor | None = None
+    ) -> bytes:
+        """The kept content of one artifact, whole; see ``open_artifact`` for large ones."""
+        _, file = self.open_artifact(task_id, artifact_id, actor=actor)
+        with file:
+            return file.read()
+
     def _create(self, task: Task, trace: Trace, on_busy: OnBusy, actor: Actor) -> None:
         if on_busy != "enqueue":
             active = Task.objects.filter(trace=trace, status__in=LEASED).first()
@@ -286,8 +303,20 @@ class TaskManager:
                 )
             if active is not None:
                 _cancel(active, actor.name, Reason.SUPERSEDED, "")
+        if on_busy == "interrupt":
+            task.position = _place_ahead(trace)
         Trace.objects.filter(pk=trace.pk).update(last_position=F("last_position") + 1)
         transitions.create(task)
+
+
+def _place_ahead(trace: Trace) -> int:
+    """Move the trace's pending tasks one place back each; returns the place that is free before them."""
+    free = trace.last_position + 1
+    waiting = Task.objects.pending().filter(trace=trace).order_by("-position")
+    for key, position in waiting.values_list("pk", "position"):
+        Task.objects.filter(pk=key).update(position=free)
+        free = position
+    return free
 
 
 def find(task_id: UUID | str, actor: Actor) -> Task:
@@ -324,9 +353,15 @@ def _end_if_dead(task: Task, actor: str) -> None:
     """If nobody is left to confirm the cancellation, confirm it here."""
     if task.lease_token is None:
         return
-    dead = Attempt.objects.filter(token=task.lease_token, ended_at=None, lease_until__lt=database_clock.now())
-    if dead.exists():
+    live = Attempt.objects.filter(token=task.lease_token, ended_at=None).first()
+    if live is not None and _is_dead(live):
         leases.finish([leases.Ending(task.lease_token, task.pk, Attempt.Outcome.CANCELLED, actor)])
+
+
+def _is_dead(live: Attempt) -> bool:
+    if live.host == kernel.host_id() and live.pid is not None and not kernel.is_alive(live.pid):
+        return True
+    return live.lease_until < database_clock.now()
 
 
 def _artifact_dict(row: Artifact) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from lifecycle.actors import SYSTEM, Actor
 from lifecycle.agent_config import AgentConfig, parse
 from lifecycle.agent_type_dict import AgentTypeDict, AgentVersionDict, as_dict, version_dict
 from lifecycle.entrypoint import mode_of
-from lifecycle.ids import SLUG
+from lifecycle.ids import SLUG, lookup
 from lifecycle.models import AgentType, AgentVersion
 
 
@@ -86,12 +86,10 @@ class AgentTypeManager:
         return [self._check_file(path) for path in agent_files()]
 
     def _find(self, name: str) -> AgentType | None:
-        return (
-            AgentType.objects.select_related("active_version").filter(name__lower=str(name).lower()).first()
-        )
+        return AgentType.objects.select_related("active_version").filter(name__lower=lookup(name)).first()
 
     def _file_of(self, name: str) -> Path | None:
-        return next((path for path in agent_files() if path.stem.lower() == str(name).lower()), None)
+        return next((path for path in agent_files() if path.stem.lower() == lookup(name)), None)
 
     def _check_file(self, path: Path) -> FileReport:
         try:

@@ -12,7 +12,7 @@ from gateway.errors import AlreadyExists, Conflict, QuotaExceeded, WorkspaceNotF
 from gateway.page import Page
 from lifecycle import input_rules, keyset, workspace_files
 from lifecycle.actors import Actor, local_actor
-from lifecycle.ids import slug
+from lifecycle.ids import lookup, slug
 from lifecycle.models import Workspace
 from lifecycle.times import iso
 
@@ -184,7 +184,7 @@ class WorkspaceManager:
 
 def find(id: str, actor: Actor, *, lock: bool = False) -> Workspace:
     """The row of workspace ``id`` (without case) that the actor may see; else ``WorkspaceNotFound``."""
-    rows = Workspace.objects.for_actor(actor).filter(id__lower=str(id).lower())
+    rows = Workspace.objects.for_actor(actor).filter(id__lower=lookup(id))
     row = (rows.select_for_update() if lock else rows).first()
     if row is None:
         raise WorkspaceNotFound(
