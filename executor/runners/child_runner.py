@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from executor.agent_events import SAYABLE, STORABLE
 from executor.execution_context import assignment_of, durable, environment_of
+from executor.own_threads import in_own_thread
 from executor.run import Run, WorkerLost
 from executor.runners import process_tree
 from executor.runners.child_process import ChildProcess
@@ -156,7 +157,7 @@ class Child:
             return
         process_tree.kill_group(self._process.pid, signal.SIGKILL)
         claim = self._run.claim
-        await asyncio.to_thread(process_tree.kill_marked, str(claim.task_id), claim.attempt)
+        await in_own_thread(process_tree.kill_marked, str(claim.task_id), claim.attempt)
         await self._process.ended()
         await asyncio.wait(self._readers, timeout=LEFTOVER_SECONDS)
         for task in [*self._readers, *self._requests]:
