@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import os
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -44,7 +45,7 @@ def assignment_of(claim: Claim) -> Assignment:
         trace_id=str(claim.trace_id),
         description=claim.description,
         input=claim.input,
-        settings=claim.config.settings,
+        settings=copy.deepcopy(claim.config.settings),  # the configuration is shared by all runs of a version
         workspace=AgentWorkspace(claim.workspace_id, workspace_manager.folder_of(claim.workspace_id)),
         attempt=claim.attempt,
         deadline=deadline_of(claim),

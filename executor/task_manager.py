@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from executor import artifact_store, database_clock, doorbell, events, leases, transitions
+from executor import artifact_store, database_clock, doorbell, events, kernel, leases, transitions
 from executor.models import Artifact, Attempt, Task
 from executor.states import FINAL, LEASED, Reason, TaskStatus
 from executor.task_dict import TaskDict, as_dict
@@ -363,9 +363,15 @@ def _end_if_dead(task: Task, actor: str) -> None:
     """If nobody is left to confirm the cancellation, confirm it here."""
     if task.lease_token is None:
         return
-    dead = Attempt.objects.filter(token=task.lease_token, ended_at=None, lease_until__lt=database_clock.now())
-    if dead.exists():
+    live = Attempt.objects.filter(token=task.lease_token, ended_at=None).first()
+    if live is not None and _is_dead(live):
         leases.finish([leases.Ending(task.lease_token, task.pk, Attempt.Outcome.CANCELLED, actor)])
+
+
+def _is_dead(live: Attempt) -> bool:
+    if live.host == kernel.host_id() and live.pid is not None and not kernel.is_alive(live.pid):
+        return True
+    return live.lease_until < database_clock.now()
 
 
 def _artifact_dict(row: Artifact) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from executor.agent_events import SAYABLE, STORABLE
 from executor.execution_context import assignment_of, durable, environment_of
 from executor.run import Run, WorkerLost
 from executor.runners import process_tree
+from executor.runners.child_process import ChildProcess
 from executor.runners.line_reader import LineReader
 from gateway.errors import AgentNotConfigured, Cancelled, GatewayError, Retryable
 from lifecycle.entrypoint import import_path
@@ -76,7 +77,7 @@ class Child:
     def __init__(self, run: Run, assignment: Assignment) -> None:
         self._run = run
         self._assignment = assignment
-        self._started: asyncio.subprocess.Process | None = None
+        self._started: ChildProcess | None = None
         self._readers: list[asyncio.Task[None]] = []
         self._requests: set[asyncio.Task[None]] = set()
         self._answer: dict[str, Any] | None = None
@@ -90,18 +91,14 @@ class Child:
         runner = self._run.claim.config.runner
         read_end, write_end = os.pipe()
         try:
-            self._started = await asyncio.create_subprocess_exec(
+            self._started = await ChildProcess.start(
                 runner.python or sys.executable,
                 str(BOOTSTRAP),
                 runner.entrypoint,
                 str(write_end),
                 str(os.getpid()),
                 *import_path(),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
                 pass_fds=[write_end],
-                start_new_session=True,
                 cwd=self._assignment.workspace.path,
                 env=environment,
             )
@@ -116,18 +113,18 @@ class Child:
         self._send(told(self._assignment))
         self._readers = [
             asyncio.create_task(self._read_events(read_end)),
-            asyncio.create_task(self._read_log(self._process.stdout, "info")),
-            asyncio.create_task(self._read_log(self._process.stderr, "warning")),
+            asyncio.create_task(self._read_log(self._process.output, "info")),
+            asyncio.create_task(self._read_log(self._process.errors, "warning")),
         ]
 
     @property
-    def _process(self) -> asyncio.subprocess.Process:
+    def _process(self) -> ChildProcess:
         assert self._started is not None  # noqa: S101 - nothing is asked of a child before it was started
         return self._started
 
     async def follow(self) -> Any:
         """Wait for the end of the process and return the result that it told."""
-        ended = asyncio.create_task(self._process.wait())
+        ended = asyncio.create_task(self._process.ended())
         over = asyncio.create_task(self._over.wait())
         try:
             await asyncio.wait({ended, over}, return_when=asyncio.FIRST_COMPLETED)
@@ -149,7 +146,7 @@ class Child:
             self._send({"type": "cancel"})
         process_tree.kill_group(self._process.pid, signal.SIGTERM)
         try:
-            await asyncio.wait_for(self._process.wait(), self._run.grace)
+            await asyncio.wait_for(self._process.ended(), self._run.grace)
         except TimeoutError:
             self._run.killed = True
 
@@ -160,12 +157,11 @@ class Child:
         process_tree.kill_group(self._process.pid, signal.SIGKILL)
         claim = self._run.claim
         await asyncio.to_thread(process_tree.kill_marked, str(claim.task_id), claim.attempt)
-        await self._process.wait()
+        await self._process.ended()
         await asyncio.wait(self._readers, timeout=LEFTOVER_SECONDS)
         for task in [*self._readers, *self._requests]:
             task.cancel()
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        self._process.close()
 
     def _result(self, code: int) -> Any:
         answer = self._answer
@@ -184,8 +180,7 @@ class Child:
         raise ChildError(message, described)
 
     def _send(self, message: dict[str, Any]) -> None:
-        assert self._process.stdin is not None  # noqa: S101 - it was started with a pipe
-        self._process.stdin.write(json.dumps(message).encode() + b"\n")
+        self._process.send(json.dumps(message).encode() + b"\n")
 
     def _count(self, size: int) -> None:
         self._bytes += size
@@ -202,14 +197,13 @@ class Child:
         finally:
             transport.close()
 
-    async def _read_log(self, stream: asyncio.StreamReader | None, level: str) -> None:
+    async def _read_log(self, stream: asyncio.StreamReader, level: str) -> None:
         def write(line: str) -> None:
             if level == "warning":
                 self._error_tail = (self._error_tail + line + "\n")[-ERROR_TAIL:]
             if line.strip():
                 self._run.say({"type": "log", "level": level, "message": line})
 
-        assert stream is not None  # noqa: S101 - it was started with a pipe
         await LineReader(stream, MAX_LOG_LINE, split=True).each(write, self._count)
 
     def _event(self, line: str) -> None:
