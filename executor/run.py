@@ -41,6 +41,12 @@ class Stop(enum.Enum):
     LOST = "lost"
 
 
+class OutputLimit(GatewayError):
+    """The agent wrote more than it may."""
+
+    code = "output_limit"
+
+
 class WorkerLost(Exception):
     """The process of a plain function died of a signal that Gateway did not send."""
 
@@ -141,12 +147,15 @@ class Run:
     def ending_for(self, reason: Stop) -> Ending:
         """The end of a run that was stopped for ``reason``."""
         if reason is Stop.TIMEOUT:
-            return self._failure(
-                Outcome.TIMEOUT,
-                error_of("timeout", f"It ran longer than its {self.claim.timeout_seconds:g} seconds."),
-            )
+            return self._failure(Outcome.TIMEOUT, self._timeout_error())
         outcome = Outcome.RELEASED if reason is Stop.RELEASE else Outcome.CANCELLED
         return Ending(self.claim.token, self.claim.task_id, outcome, self.worker, killed=self.killed)
+
+    def _timeout_error(self) -> dict[str, Any]:
+        if self.out_of_time:
+            return error_of("timeout", f"It ran longer than its {self.claim.timeout_seconds:g} seconds.")
+        hint = "Await what takes long, use asyncio.to_thread, or make the agent a plain function (def)."
+        return error_of("timeout", "It blocked the event loop that it shares with other runs.", hint=hint)
 
     def lost(self, why: str) -> Ending:
         """The end of a run that its worker cannot go on with, and that may be to blame for it."""
@@ -188,8 +197,9 @@ class Run:
         if isinstance(problem, AgentNotConfigured):
             error = error_of("agent_not_configured", problem.message, hint=problem.hint)
             return self._failure(Outcome.AGENT_NOT_CONFIGURED, error)
-        retryable = isinstance(problem, Retryable)
-        return self._failure(Outcome.ERROR, describe(problem, retryable=retryable))
+        if isinstance(problem, OutputLimit):
+            return self._failure(Outcome.ERROR, error_of(problem.code, problem.message, hint=problem.hint))
+        return self._failure(Outcome.ERROR, describe(problem, retryable=isinstance(problem, Retryable)))
 
     def _failure(self, outcome: Attempt.Outcome, error: dict[str, Any]) -> Ending:
         return Ending(self.claim.token, self.claim.task_id, outcome, self.worker, error=error)

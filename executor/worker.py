@@ -48,6 +48,8 @@ CLOSE_SECONDS = 5.0
 """How long releasing and writing the last words may take after the drain."""
 LEFT_BEHIND_SECONDS = 1.0
 """How long a worker process that has done everything waits for threads that an agent still blocks."""
+READING_SECONDS = 0.2
+"""More than the main thread needs to read a message of Django-Q2's queue to its end."""
 LAG_WARNING_SECONDS = 5.0
 LAG_LIMIT_SECONDS = 15.0
 CLAIM_BUSY_TIMEOUT_MS = 1_000
@@ -72,6 +74,7 @@ class WorkerProcess:
         self._lag = LoopLag(self._loop)
         self._renewed_at = time.monotonic()
         self._beat_at = 0.0
+        self._leaving = False
         self._left_at: float | None = None
         """When Django-Q2's loop in the main thread was over: from then on nothing is claimed here."""
         sys.path += [entry for entry in import_path() if entry not in sys.path]
@@ -89,7 +92,7 @@ class WorkerProcess:
 
     def claim_due(self) -> int:
         """Claim what is due, as far as there is room, and start it; returns how many were started."""
-        if pulse.shared.draining:
+        if pulse.shared.draining or self._leaving:
             return 0
         claims = leases.claim(self.identity, self._free(), limit=CLAIM_BATCH)
         for claim in claims:
@@ -240,6 +243,7 @@ class WorkerProcess:
 
     def _abandon_loop(self, offender: Run | None) -> None:
         """A blocked loop cannot be mended: fail the offender, give the others back, replace the process."""
+        self._leaving = True
         runs = list(self.runs.values())
         if offender is None:
             # A callback blocks it, nobody can say whose. Given back unharmed, it would block the next loop.
@@ -248,6 +252,9 @@ class WorkerProcess:
         else:
             self._end_from_outside([offender], lambda run: run.ending_for(Stop.TIMEOUT))
         self._give_back([run for run in runs if run is not offender])
+        # What was just given back rings, and the main thread may be reading Django-Q2's next message: one
+        # that is read only in part spoils the queue for every other worker.
+        time.sleep(READING_SECONDS)
         os._exit(1)
 
     def _give_back(self, runs: list[Run]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,11 @@ async def run_on_loop(run: Run) -> Any:
     if agent is None:
         # Importing a framework can take seconds: not on the loop, where every other run would wait.
         agent = await in_own_thread(load, run.claim.config.runner.entrypoint)
+    if not inspect.iscoroutinefunction(agent):
+        raise AgentNotConfigured(
+            f"{run.claim.config.runner.entrypoint} is no coroutine function any more.",
+            hint="Run `python manage.py config reload`, which looks at it again.",
+        )
     try:
         return await agent(AsyncContext(assignment_of(run.claim), LoopChannel(run)))
     except (SystemExit, KeyboardInterrupt) as exc:
