@@ -25,6 +25,17 @@ SQLITE_OPTIONS: dict[str, Any] = {
     ),
 }
 
+# A machine that freezes in the middle of a transaction keeps its locks for as long as the server believes
+# in it, by default for ever, and everybody who claims or reaps waits for them. And a server that vanishes
+# without a word is noticed by a client only if it asks for a sign of life.
+POSTGRES_OPTIONS: dict[str, Any] = {
+    "options": "-c idle_in_transaction_session_timeout=15s",
+    "connect_timeout": 10,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
+
 
 def database(url: str, data_dir: Path) -> dict[str, Any]:
     """Return Django's ``DATABASES["default"]`` for ``url`` ("" is SQLite in ``data_dir``).
@@ -45,4 +56,6 @@ def database(url: str, data_dir: Path) -> dict[str, Any]:
     setting |= {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True, "ATOMIC_REQUESTS": False}
     if setting["ENGINE"].endswith("sqlite3"):
         setting["OPTIONS"] = {**SQLITE_OPTIONS, **setting.get("OPTIONS", {})}
+    else:
+        setting["OPTIONS"] = {**POSTGRES_OPTIONS, **setting.get("OPTIONS", {})}
     return setting
