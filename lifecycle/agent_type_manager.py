@@ -50,13 +50,14 @@ class AgentTypeManager:
             )
         return found
 
-    def import_files(self, *, actor: Actor = SYSTEM) -> list[FileReport]:
+    def import_files(self, *, look_again: bool = False, actor: Actor = SYSTEM) -> list[FileReport]:
         """Import every file of ``GATEWAY_CONFIG_DIR/agents`` whose content was not imported yet.
 
         A file is taken as a whole or refused as a whole; a refused one is noted as the type's ``problem``
-        and its last good version stays in force.
+        and its last good version stays in force. ``look_again`` also looks at the functions that unchanged
+        files name: one that became a coroutine function, or ceased to be one, makes a new version.
         """
-        return [self._import_file(path, actor) for path in agent_files()]
+        return [self._import_file(path, look_again, actor) for path in agent_files()]
 
     def check_files(self) -> list[FileReport]:
         """What is wrong with the files by themselves; needs no database."""
@@ -75,14 +76,17 @@ class AgentTypeManager:
             return FileReport(path.stem, "refused", str(exc))
         return FileReport(path.stem, "unchanged")
 
-    def _import_file(self, path: Path, actor: Actor) -> FileReport:
+    def _import_file(self, path: Path, look_again: bool, actor: Actor) -> FileReport:
         known = self._find(path.stem)
         try:
             content = read_file(path)
             digest = hashlib.sha256(content).hexdigest()
-            if known and known.name == path.stem and known.file_digest == digest:
+            is_known = known is not None and known.name == path.stem and known.file_digest == digest
+            if known and is_known and not (look_again and known.source == AgentType.Source.FILE):
                 return self._unchanged(known)
             config, mode = judge_file(path, content, known)
+            if known and is_known and known.active_version and known.active_version.mode == mode:
+                return self._unchanged(known)
         except BadConfiguration as exc:
             if known is None or known.name == path.stem:
                 self._note_problem(path.stem, str(exc))
@@ -102,8 +106,9 @@ class AgentTypeManager:
     ) -> AgentVersion:
         AgentType.objects.get_or_create(name=config.name, defaults={"source": AgentType.Source.FILE})
         agent_type = AgentType.objects.select_for_update().get(name=config.name)
-        if agent_type.file_digest == digest and agent_type.active_version_id:
-            return AgentVersion.objects.get(pk=agent_type.active_version_id)  # another process was faster
+        active = agent_type.active_version
+        if agent_type.file_digest == digest and active is not None and active.mode == mode:
+            return active  # another process was faster
         last = agent_type.versions.order_by("-number").values_list("number", flat=True).first() or 0
         version = AgentVersion.objects.create(
             agent_type=agent_type,

@@ -1,4 +1,4 @@
-"""A process beside the worker that acts and looks for a test: one JSON request a line, one JSON answer a line.
+"""A process beside the worker that acts and looks for a test: a JSON request a line, a JSON answer a line.
 
 It is the test's own door into the installation (``gateway.core``), so that the test process itself holds no
 connection and no settings of it.
@@ -95,7 +95,8 @@ def connection_count():
 
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
         return cursor.fetchone()[0]
 

@@ -64,7 +64,7 @@ def test_a_ring_calls_for_a_look_at_once(q_broker):
 
 def test_a_lost_ring_costs_one_look(q_broker, monkeypatch):
     assert taken(q_broker) == []
-    monkeypatch.setattr(doorbell, "ring", lambda topic: None)
+    monkeypatch.setattr(doorbell, "ring", lambda *topics: None)
     make.a_task()
 
     assert q_broker._until_next_look() <= LOOK_SECONDS
