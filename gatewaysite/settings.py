@@ -85,6 +85,7 @@ GATEWAY_MAX_UPLOAD_MB = env.whole("GATEWAY_MAX_UPLOAD_MB", 200, minimum=1)
 # --- Django -------------------------------------------------------------------
 INSTALLED_APPS = [
     "daphne",
+    "channels",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -149,7 +149,8 @@ class WorkspaceManager:
             )
         limit = settings.GATEWAY_MAX_UPLOAD_MB * 1024 * 1024
         if workspace.quota_bytes is not None:
-            limit = min(limit, max(workspace.quota_bytes - used_bytes(workspace.id), 0))
+            replaced = workspace_files.size_at(folder_of(workspace.id), path)
+            limit = min(limit, max(workspace.quota_bytes - used_bytes(workspace.id) + replaced, 0))
         try:
             return workspace_files.write(
                 folder_of(workspace.id), path, source, limit=limit, if_match=if_match, if_new=if_new

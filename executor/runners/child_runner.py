@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from executor.agent_events import SAYABLE, STORABLE
 from executor.execution_context import assignment_of, durable, environment_of
-from executor.run import Run, WorkerLost
+from executor.own_threads import in_own_thread
+from executor.run import OutputLimit, Run, WorkerLost
 from executor.runners import process_tree
+from executor.runners.bootstrap import MAX_LINE_BYTES
 from executor.runners.child_process import ChildProcess
 from executor.runners.line_reader import LineReader
 from gateway.errors import AgentNotConfigured, Cancelled, GatewayError, Retryable
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from gateway.context import Assignment
 
 BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
-MAX_EVENT_LINE = 4 * 1024 * 1024
 MAX_LOG_LINE = 32 * 1024
 LEFTOVER_SECONDS = 2.0
 """How long output may still come after the process ended: some child may hold the pipe open."""
@@ -46,12 +47,6 @@ class RetryableChildError(ChildError, Retryable):
     def __init__(self, message: str, described: Any = None, hint: str = "") -> None:
         Retryable.__init__(self, message, hint=hint)
         self.described = described
-
-
-class OutputLimit(GatewayError):
-    """The child wrote more than its type's ``output_mb``."""
-
-    code = "output_limit"
 
 
 async def run_in_child(run: Run) -> Any:
@@ -156,7 +151,7 @@ class Child:
             return
         process_tree.kill_group(self._process.pid, signal.SIGKILL)
         claim = self._run.claim
-        await asyncio.to_thread(process_tree.kill_marked, str(claim.task_id), claim.attempt)
+        await in_own_thread(process_tree.kill_marked, str(claim.task_id), claim.attempt)
         await self._process.ended()
         await asyncio.wait(self._readers, timeout=LEFTOVER_SECONDS)
         for task in [*self._readers, *self._requests]:
@@ -193,7 +188,7 @@ class Child:
         pipe = os.fdopen(read_end, "rb")
         transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stream), pipe)
         try:
-            await LineReader(stream, MAX_EVENT_LINE, split=False).each(self._event, self._count)
+            await LineReader(stream, MAX_LINE_BYTES, split=False).each(self._event, self._count)
         finally:
             transport.close()
 
@@ -248,6 +243,8 @@ def _raised(answer: dict[str, Any]) -> Exception:
     message, hint = str(answer.get("message", "")), str(answer.get("hint", ""))
     if answer.get("code") == "agent_not_configured":
         return AgentNotConfigured(message, hint=hint)
+    if answer.get("code") == "output_limit":
+        return OutputLimit(message, hint=hint)
     if answer.get("code") == "cancelled":
         return Cancelled(message)
     if answer.get("retryable"):

@@ -166,6 +166,19 @@ async def threads(ctx):
     return {"attempt": ctx.attempt}
 
 
+async def late_worker(ctx):
+    """Once its gate is open, does what libraries do: a thread, a name look-up, a file, a durable write."""
+    _note(ctx)
+    while not _open(ctx):
+        await asyncio.sleep(SLEEP)
+    (ctx.workspace.path / f"{ctx.task_id}.txt").write_text("kept")
+    await asyncio.to_thread(time.sleep, 0.1)
+    await asyncio.get_running_loop().getaddrinfo("127.0.0.1", 80)
+    await ctx.artifact(f"{ctx.task_id}.txt")
+    await ctx.checkpoint({"done": True})
+    return {"attempt": ctx.attempt}
+
+
 def family(ctx):
     """Starts processes that try to outlive it: in its group, in another session, orphaned daemons."""
     _note(ctx)

@@ -30,7 +30,7 @@ AGENTS: dict[str, dict[str, Any]] = {
     name: {}
     for name in (
         "waits", "writes_late", "chatty", "plain", "poison", "plain_poison", "stubborn", "plain_stubborn",
-        "plain_looks", "blocks", "blocks_inside", "threads", "family", "fails",
+        "plain_looks", "blocks", "blocks_inside", "threads", "family", "fails", "late_worker",
     )
 }  # fmt: skip
 # The same function under another name, where other limits matter.

@@ -1,6 +1,6 @@
-"""Every process of a worker's tree is killed once; the tree heals itself and no task is harmed beyond the rules.
+"""Each process of a worker's tree is killed; the tree heals, and no task is harmed beyond the rules.
 
-One tree per database lives through all of these.
+One tree lives through all of these.
 """
 
 import signal
