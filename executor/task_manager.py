@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import time
 from datetime import datetime
-from typing import IO, TYPE_CHECKING, Any, Literal, NotRequired, TypedDict, Unpack
+from typing import IO, Any, Literal, NotRequired
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
+from typing_extensions import TypedDict, Unpack
 
 from executor import (
     artifact_store,
@@ -21,6 +23,7 @@ from executor import (
     task_rules,
     transitions,
 )
+from executor.events import EventDict
 from executor.models import Artifact, Attempt, Task
 from executor.states import FINAL, LEASED, Reason, TaskStatus
 from executor.task_dict import TaskDict, as_dict
@@ -34,16 +37,23 @@ from lifecycle.ids import as_uuid, new_id
 from lifecycle.models import Trace
 from lifecycle.times import iso
 
-if TYPE_CHECKING:
-    from uuid import UUID
-
-    from executor.events import EventDict
-
 OnBusy = Literal["enqueue", "reject", "interrupt"]
 
 MAX_BULK = 1_000
 POLL_SECONDS = 1.0
 """A look without a ring while somebody waits."""
+
+
+class ArtifactDict(TypedDict):
+    """A file that a task produced; ``size`` in bytes."""
+
+    id: str
+    path: str
+    title: str
+    media_type: str
+    size: int
+    sha256: str
+    created_at: str
 
 
 class EventPage(TypedDict):
@@ -257,7 +267,7 @@ class TaskManager:
             listener.close()
         return as_dict(task)
 
-    def list_artifacts(self, task_id: UUID | str, *, actor: Actor | None = None) -> list[dict[str, Any]]:
+    def list_artifacts(self, task_id: UUID | str, *, actor: Actor | None = None) -> list[ArtifactDict]:
         """The files that the task produced, by path; of a path that was kept twice, the newer."""
         task = find(task_id, actor or local_actor())
         newest = {row.path: row for row in task.artifacts.order_by("id")}
@@ -274,7 +284,7 @@ class TaskManager:
 
     def open_artifact(
         self, task_id: UUID | str, artifact_id: UUID | str, *, actor: Actor | None = None
-    ) -> tuple[dict[str, Any], IO[bytes]]:
+    ) -> tuple[ArtifactDict, IO[bytes]]:
         """One artifact and its kept content, open for reading; raise ``NotFound`` if there is none."""
         task = find(task_id, actor or local_actor())
         key = as_uuid(artifact_id)
@@ -364,7 +374,7 @@ def _is_dead(live: Attempt) -> bool:
     return live.lease_until < database_clock.now()
 
 
-def _artifact_dict(row: Artifact) -> dict[str, Any]:
+def _artifact_dict(row: Artifact) -> ArtifactDict:
     return {
         "id": str(row.pk),
         "path": row.path,

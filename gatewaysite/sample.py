@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from rich.live import Live
@@ -12,7 +12,7 @@ from rich.markdown import Markdown
 from rich.panel import Panel
 from rich.table import Table
 
-from executor.task_manager import TaskManager
+from executor.task_manager import ArtifactDict, TaskManager
 from gateway.client.task_view import TaskView
 from gateway.errors import AlreadyExists
 from lifecycle.actors import Actor
@@ -92,7 +92,7 @@ def show_result(task_id: str, console: Console, words: Words) -> None:
         console.print(words("They are in {path}", path=folder_of(task["workspace_id"])), style="dim")
 
 
-def _file_table(files: list[dict[str, Any]], words: Words) -> Table:
+def _file_table(files: list[ArtifactDict], words: Words) -> Table:
     table = Table(
         title=words("Files"), title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0)
     )

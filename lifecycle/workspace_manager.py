@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import IO, Any, Literal, TypedDict
+from typing import IO, Any, Literal
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from typing_extensions import TypedDict
 
 from gateway.errors import AlreadyExists, Conflict, QuotaExceeded, WorkspaceNotFound
 from gateway.page import Page
