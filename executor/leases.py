@@ -169,7 +169,7 @@ def finish(endings: Sequence[Ending]) -> list[bool]:
                 if done
             }
         )
-    crash_point("after_terminal_write")
+        transaction.on_commit(lambda: crash_point("after_terminal_write"))
     return won
 
 

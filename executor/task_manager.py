@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-import jsonschema
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from executor import artifact_store, database_clock, doorbell, events, leases, transitions
+from executor import artifact_store, database_clock, doorbell, events, kernel, leases, transitions
 from executor.models import Artifact, Attempt, Task
 from executor.states import FINAL, LEASED, Reason, TaskStatus
 from executor.task_dict import TaskDict, as_dict
 from executor.transitions import Move
-from gateway.errors import Busy, Conflict, InvalidInput, LeaseLost, NotFound, NotReady, TaskNotFound
-from lifecycle import input_rules, trace_manager
+from gateway.errors import Busy, Conflict, LeaseLost, NotFound, NotReady, TaskNotFound
+from lifecycle import input_rules, input_schema, trace_manager
 from lifecycle.actors import Actor, local_actor
-from lifecycle.ids import as_uuid, new_id
+from lifecycle.ids import as_uuid, lookup, new_id
 from lifecycle.models import Trace, Workspace
 from lifecycle.times import iso
 
@@ -72,7 +71,7 @@ class TaskManager:
             trace = trace_manager.find(trace_id, actor, lock=True)
             _refuse_closed(trace)
             limits, schema = _rules_of(trace)
-            _check_input(input, schema)
+            input_schema.check(input, schema, trace.agent_type_id)
             task = Task(
                 id=new_id(),
                 trace=trace,
@@ -107,9 +106,9 @@ class TaskManager:
         if trace_id is not None:
             rows = rows.filter(trace=trace_manager.find(trace_id, actor or local_actor()))
         if workspace_id is not None:
-            rows = rows.filter(workspace__id__lower=workspace_id.lower())
+            rows = rows.filter(workspace__id__lower=lookup(workspace_id))
         if agent_type is not None:
-            rows = rows.filter(agent_type__name__lower=agent_type.lower())
+            rows = rows.filter(agent_type__name__lower=lookup(agent_type))
         if status is not None:
             rows = rows.filter(status__in=_statuses(status))
         return [as_dict(row) for row in rows.select_related("agent_type", "agent_version")[:limit]]
@@ -149,7 +148,7 @@ class TaskManager:
             fields = _checked(
                 old.description, old.input if input is None else input, old.priority, None, old.labels
             )
-            _check_input(fields["input"], _rules_of(trace)[1])
+            input_schema.check(fields["input"], _rules_of(trace)[1], trace.agent_type_id)
             task = Task(
                 id=new_id(),
                 trace=trace,
@@ -239,8 +238,20 @@ class TaskManager:
                 )
             if active is not None:
                 _cancel(active, actor.name, Reason.SUPERSEDED, "")
+        if on_busy == "interrupt":
+            task.position = _place_ahead(trace)
         Trace.objects.filter(pk=trace.pk).update(last_position=F("last_position") + 1)
         transitions.create(task)
+
+
+def _place_ahead(trace: Trace) -> int:
+    """Move the trace's pending tasks one place back each; returns the place that is free before them."""
+    free = trace.last_position + 1
+    waiting = Task.objects.pending().filter(trace=trace).order_by("-position")
+    for key, position in waiting.values_list("pk", "position"):
+        Task.objects.filter(pk=key).update(position=free)
+        free = position
+    return free
 
 
 def find(task_id: UUID | str, actor: Actor) -> Task:
@@ -257,8 +268,6 @@ def _checked(
     description: str, input: Any, priority: int, run_at: datetime | None, labels: dict[str, str] | None
 ) -> dict[str, Any]:
     now = timezone.now()
-    if run_at is not None and (not isinstance(run_at, datetime) or timezone.is_naive(run_at)):
-        raise input_rules.refuse("run_at", "must be a time with a time zone.", "Use datetime.now(UTC) + …")
     if input is not None:
         input_rules.json_value(input, "input", maximum_bytes=MAX_INPUT_BYTES)
     return {
@@ -267,8 +276,17 @@ def _checked(
         "priority": input_rules.whole(priority, "priority", low=-100, high=100),
         "labels": input_rules.labels(labels),
         "created_at": now,
-        "run_at": run_at or now,
+        "run_at": now if run_at is None else _due(run_at),
     }
+
+
+def _due(run_at: Any) -> datetime:
+    if not isinstance(run_at, datetime) or timezone.is_naive(run_at):
+        raise input_rules.refuse("run_at", "must be a time with a time zone.", "Use datetime.now(UTC) + …")
+    try:
+        return run_at.astimezone(UTC)
+    except OverflowError:
+        raise input_rules.refuse("run_at", "lies outside the years 1 to 9999.") from None
 
 
 def _refuse_closed(trace: Trace) -> None:
@@ -294,24 +312,6 @@ def _rules_of(trace: Trace) -> tuple[dict[str, Any], dict[str, Any]]:
             hint="Mend its file in config/agents and run `python manage.py config reload`.",
         )
     return version.config["limits"], version.config["input_schema"]
-
-
-def _check_input(value: Any, schema: dict[str, Any]) -> None:
-    if not schema:
-        return
-    value = {} if value is None else value  # no input at all is an input without fields
-    validator = jsonschema.validators.validator_for(schema)(schema)
-    problems = [
-        {"field": ".".join(["input", *map(str, problem.absolute_path)]), "message": problem.message[:500]}
-        for problem in validator.iter_errors(value)
-    ]
-    if problems:
-        first = problems[0]
-        raise InvalidInput(
-            f"{first['field']}: {first['message']}",
-            hint="The agent type's input_schema says what it takes.",
-            errors=problems[:50],
-        )
 
 
 def _timeout(value: float | None, limits: dict[str, Any]) -> float:
@@ -363,9 +363,15 @@ def _end_if_dead(task: Task, actor: str) -> None:
     """If nobody is left to confirm the cancellation, confirm it here."""
     if task.lease_token is None:
         return
-    dead = Attempt.objects.filter(token=task.lease_token, ended_at=None, lease_until__lt=database_clock.now())
-    if dead.exists():
+    live = Attempt.objects.filter(token=task.lease_token, ended_at=None).first()
+    if live is not None and _is_dead(live):
         leases.finish([leases.Ending(task.lease_token, task.pk, Attempt.Outcome.CANCELLED, actor)])
+
+
+def _is_dead(live: Attempt) -> bool:
+    if live.host == kernel.host_id() and live.pid is not None and not kernel.is_alive(live.pid):
+        return True
+    return live.lease_until < database_clock.now()
 
 
 def _artifact_dict(row: Artifact) -> dict[str, Any]:

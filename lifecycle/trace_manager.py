@@ -11,7 +11,7 @@ from gateway.errors import Conflict, TraceNotFound
 from lifecycle import input_rules, workspace_manager
 from lifecycle.actors import Actor, local_actor
 from lifecycle.agent_type_manager import AgentTypeManager
-from lifecycle.ids import as_uuid
+from lifecycle.ids import as_uuid, lookup
 from lifecycle.models import Trace, Workspace
 from lifecycle.times import iso
 from lifecycle.trace_status import facts_of
@@ -93,9 +93,9 @@ class TraceManager:
         input_rules.whole(limit, "limit", low=1, high=200)
         rows = Trace.objects.for_actor(actor or local_actor()).order_by("-id")
         if workspace_id is not None:
-            rows = rows.filter(workspace__id__lower=workspace_id.lower())
+            rows = rows.filter(workspace__id__lower=lookup(workspace_id))
         if agent_type is not None:
-            rows = rows.filter(agent_type__name__lower=agent_type.lower())
+            rows = rows.filter(agent_type__name__lower=lookup(agent_type))
         return [as_dict(row) for row in rows[:limit]]
 
     def close_trace(self, trace_id: UUID | str, *, actor: Actor | None = None) -> TraceDict:

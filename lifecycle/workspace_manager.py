@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from gateway.errors import AlreadyExists, Conflict, QuotaExceeded, WorkspaceNotFound
 from lifecycle import input_rules, workspace_files
 from lifecycle.actors import Actor, local_actor
-from lifecycle.ids import slug
+from lifecycle.ids import lookup, slug
 from lifecycle.models import Workspace
 from lifecycle.times import iso
 
@@ -97,7 +97,8 @@ class WorkspaceManager:
             )
         limit = settings.GATEWAY_MAX_UPLOAD_MB * 1024 * 1024
         if workspace.quota_bytes is not None:
-            limit = min(limit, max(workspace.quota_bytes - used_bytes(workspace.id), 0))
+            replaced = workspace_files.size_at(folder_of(workspace.id), path)
+            limit = min(limit, max(workspace.quota_bytes - used_bytes(workspace.id) + replaced, 0))
         try:
             return workspace_files.write(folder_of(workspace.id), path, source, limit=limit)
         except workspace_files.TooLarge:
@@ -121,7 +122,7 @@ class WorkspaceManager:
 
 def find(id: str, actor: Actor) -> Workspace:
     """The row of workspace ``id`` (without case) if the actor may see it; else ``WorkspaceNotFound``."""
-    row = Workspace.objects.for_actor(actor).filter(id__lower=str(id).lower()).first()
+    row = Workspace.objects.for_actor(actor).filter(id__lower=lookup(id)).first()
     if row is None:
         raise WorkspaceNotFound(
             f"There is no workspace '{id}'.",
