@@ -32,7 +32,6 @@ check: dev ## everything CI checks: lint, types, imports, migrations, docs, test
 	$(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command(["--no-logo"])'
 	$(PY) manage.py check
 	$(PY) manage.py makemigrations --check --dry-run
-	$(PY) -m pytest -q tests/docs
 	@$(both_databases)
 
 fix: dev ## repair lint and format, then show what is left for a person

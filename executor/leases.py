@@ -22,6 +22,7 @@ from lifecycle.agent_config import AgentConfig
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
+CLAIM_IDLE_LIMIT = "5s"
 CLAIM_LOCK = 0x6761746577617901  # "gateway" and 1: the key of the PostgreSQL advisory lock
 RETRY_DELAY_CAP_SECONDS = 3600.0
 
@@ -208,7 +209,12 @@ def _lock_claims() -> None:
     # SQLite: BEGIN IMMEDIATE (the database setting) has taken the only write lock already.
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [CLAIM_LOCK])
+            # Everybody waits for whoever holds it: one that freezes now loses its connection, and the lock.
+            cursor.execute(
+                "SELECT set_config('idle_in_transaction_session_timeout', %s, true),"
+                " pg_advisory_xact_lock(%s)",
+                [CLAIM_IDLE_LIMIT, CLAIM_LOCK],
+            )
 
 
 def _claim_of(task: Task, mode: str) -> Claim:

@@ -183,8 +183,11 @@ class Run:
         return self._completed(body.result()) if problem is None else self._failed(problem)
 
     def _completed(self, result: Any) -> Ending:
-        cleaned = clean(result)
-        size = size_of(cleaned)
+        try:
+            cleaned = clean(result)
+            size = size_of(cleaned)
+        except Exception as exc:  # an object that is a dict or list by name only
+            return self._failure(Outcome.ERROR, describe(exc, retryable=False))
         if size > MAX_RESULT_BYTES:
             message = f"The result has {size:,} bytes; at most {MAX_RESULT_BYTES:,} can be stored."
             hint = "Write it to a file of the workspace and keep that with ctx.artifact()."
@@ -262,7 +265,7 @@ def describe(problem: BaseException, *, retryable: bool) -> dict[str, Any]:
     lines = traceback.format_exception(problem)
     known: dict[str, Any] | None = getattr(problem, "described", None)  # raised in a child process
     detail = known or {"exception": type(problem).__name__, "traceback": "".join(lines)[-16_000:]}
-    message = problem.message if isinstance(problem, GatewayError) else str(problem)
+    message = problem.message if isinstance(problem, GatewayError) else clean_text(problem)
     hint = problem.hint if isinstance(problem, GatewayError) else ""
     return error_of("error", message or type(problem).__name__, detail=detail, retryable=retryable, hint=hint)
 

@@ -60,7 +60,7 @@ class AgentTypeManager:
         return [self._import_file(path, look_again, actor) for path in agent_files()]
 
     def check_files(self) -> list[FileReport]:
-        """What importing would say, changing nothing."""
+        """What is wrong with the files by themselves; needs no database."""
         return [self._check_file(path) for path in agent_files()]
 
     def _find(self, name: str) -> AgentType | None:
@@ -71,7 +71,7 @@ class AgentTypeManager:
 
     def _check_file(self, path: Path) -> FileReport:
         try:
-            judge_file(path, read_file(path), self._find(path.stem))
+            judge_file(path, read_file(path), None)
         except BadConfiguration as exc:
             return FileReport(path.stem, "refused", str(exc))
         return FileReport(path.stem, "unchanged")

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import traceback
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from gateway.core.executor import TaskManager
@@ -23,9 +23,11 @@ def prepare():
     prepare_installation()
 
 
-def submit(agent_type, input, count=1, trace_id=None, **options):
+def submit(agent_type, input, count=1, trace_id=None, delay=0, **options):
     """Submit ``count`` tasks, each in a trace of its own (or all in ``trace_id``); returns their ids."""
     ids = []
+    if delay:
+        options["run_at"] = datetime.now(UTC) + timedelta(seconds=delay)
     for _ in range(count):
         trace = trace_id or TraceManager().create_trace(workspace_id="tests", agent_type=agent_type)
         ids.append(TaskManager().submit_task(trace, "A task of the tests", input=input, **options))
@@ -101,6 +103,18 @@ def connection_count():
         return cursor.fetchone()[0]
 
 
+def claim_lock_holders():
+    """On PostgreSQL: how many connections hold the claim's lock (or another advisory one)."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted "
+            "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+        return cursor.fetchone()[0]
+
+
 def lock_claims(seconds):
     """Hold the claim's lock for a while in this process: what a frozen claimer does."""
     import time
@@ -119,7 +133,7 @@ CALLS = {
     each.__name__: each
     for each in (
         prepare, submit, get, events, cancel, statuses, attempts, workers, violations, claims,
-        drop_connections, connection_count, lock_claims,
+        drop_connections, connection_count, claim_lock_holders, lock_claims,
     )
 }  # fmt: skip
 
