@@ -7,9 +7,11 @@ that a signal to the starter's group reaches the watchdog alone, which drains.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import tempfile
+import time
 from typing import Any
 
 from django.db import connections
@@ -29,12 +31,19 @@ class RecordLock:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the lock lives
 
     def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
-        try:
-            waits = block and timeout is None
-            fcntl.lockf(self._file, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+        waits = block and timeout is None
+        while True:
+            try:
+                fcntl.lockf(self._file, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            except BlockingIOError:
+                return False
+            except OSError as exc:
+                # The kernel takes all threads of a process for one, and so sees a deadlock where a worker's
+                # main thread holds one lock and its feeder waits for another. Both are let go soon.
+                if exc.errno != errno.EDEADLK:
+                    raise
+            time.sleep(0.001)
 
     def release(self) -> None:
         fcntl.lockf(self._file, fcntl.LOCK_UN)
