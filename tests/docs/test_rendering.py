@@ -8,6 +8,7 @@ import pytest
 
 from executor.states import MOVES, TaskStatus
 from gatewaysite.management.commands import render_docs
+from gatewaysite.schema_view import as_yaml, document
 
 ROOT = Path(__file__).resolve().parents[2]
 FOR_AGENTS = {"OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL"}
@@ -20,6 +21,12 @@ def test_a_document_is_as_render_docs_writes_it(document):
     text = document.read_text(encoding="utf-8")
 
     assert render_docs.rendered(text) == text, "run `python manage.py render_docs`"
+
+
+def test_the_committed_openapi_document_is_what_the_code_says():
+    committed = render_docs.schema_file().read_text(encoding="utf-8")
+
+    assert committed == as_yaml(document()), "run `python manage.py render_docs`"
 
 
 def test_every_part_that_can_be_rendered_is_shown_somewhere():

@@ -24,6 +24,7 @@ from executor.events import EventDict
 from executor.task_dict import TaskDict
 from gateway import context, errors
 from gatewaysite.field_meanings import MEANINGS
+from gatewaysite.schema_view import as_yaml, document
 from lifecycle.agent_config import AgentConfig, FromEnvironment, Limits, Runner
 from lifecycle.trace_manager import TraceDict
 from lifecycle.workspace_manager import WorkspaceDict
@@ -49,20 +50,26 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         stale = False
-        for path in documents():
-            text = path.read_text(encoding="utf-8")
-            if rendered(text) == text:
+        for path in [*documents(), schema_file()]:
+            text = path.read_text(encoding="utf-8") if path.exists() else ""
+            wanted = as_yaml(document()) if path == schema_file() else rendered(text)
+            if wanted == text:
                 continue
             stale = True
             self.stdout.write(f"{'differs' if options['check'] else 'written'}: {path}")
             if not options["check"]:
-                path.write_text(rendered(text), encoding="utf-8")
+                path.write_text(wanted, encoding="utf-8")
         sys.exit(1 if stale and options["check"] else 0)
 
 
 def documents() -> list[Path]:
     """The documents that may have rendered parts."""
     return sorted((Path(settings.BASE_DIR) / "docs").glob("**/*.md"))
+
+
+def schema_file() -> Path:
+    """The committed OpenAPI document."""
+    return Path(settings.BASE_DIR) / "docs" / "api" / "openapi.yaml"
 
 
 def rendered(text: str) -> str:
