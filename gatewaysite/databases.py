@@ -58,6 +58,7 @@ def database(url: str, data_dir: Path) -> dict[str, Any]:
     # on PostgreSQL. The web process does not (see asgi.py): each request there has a thread of its own.
     setting |= {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True, "ATOMIC_REQUESTS": False}
     if setting["ENGINE"].endswith("sqlite3"):
+        setting["ENGINE"] = "gatewaysite.sqlite"
         setting["OPTIONS"] = {**SQLITE_OPTIONS, **setting.get("OPTIONS", {})}
     else:
         setting["OPTIONS"] = {**POSTGRES_OPTIONS, **setting.get("OPTIONS", {})}

@@ -193,11 +193,12 @@ class Installation:
         copied.marks.mkdir(exist_ok=True)
         return copied
 
-    def start(self, *, processes: int = 2, **settings: object) -> Tree:
-        """Start ``manage.py worker`` and wait until its whole tree is there and ready."""
+    def start(self, *, processes: int = 2, settle: bool = True, **settings: object) -> Tree:
+        """Start ``manage.py worker`` and (unless told not to) wait until its whole tree is ready."""
         tree = Tree(self, processes, {name: str(value) for name, value in settings.items()})
         self.trees.append(tree)
-        tree.settle()
+        if settle:
+            tree.settle()
         return tree
 
     # --- acting -----------------------------------------------------------------------------------------
