@@ -129,6 +129,7 @@ async def _stream(scope: Scope, key: str, send: Send) -> None:
 async def _follow(feed: Feed, after: int, send: Send) -> None:
     while True:
         changed = feed.changed  # taken before reading: a change meanwhile is not slept through
+        reached = feed.head.last_seq
         entries = await hub.read(feed, after)
         if entries:
             lines = [
@@ -136,6 +137,8 @@ async def _follow(feed: Feed, after: int, send: Send) -> None:
             ]
             await _write(send, b"".join(lines))
             after = entries[-1].seq
+        elif after < reached:
+            after = reached  # they are no longer kept
         elif feed.head.final and after >= feed.head.last_seq:
             return
         elif after >= feed.head.last_seq:
