@@ -18,7 +18,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import orjson
 from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
@@ -26,6 +25,7 @@ from executor import doorbell, events
 from executor.models import Task
 from executor.states import FINAL
 from gateway.errors import NotFound
+from lifecycle import json_bytes
 from lifecycle.database_threads import run
 
 logger = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class Head:
     def frame(self) -> bytes:
         """The state frame of a socket."""
         told = {"type": "state", "task_id": str(self.task_id), "status": self.status}
-        return orjson.dumps({**told, "reason": self.reason, "last_seq": self.last_seq})
+        return json_bytes.dumps({**told, "reason": self.reason, "last_seq": self.last_seq})
 
 
 @dataclass
@@ -275,7 +275,7 @@ def _each_entry(task_id: UUID, after: int, limit: int) -> Iterator[Entry]:
     while limit > 0:
         rows = events.after(task_id, after, min(ROWS, limit))
         for one in rows:
-            yield Entry(one["seq"], one["type"], orjson.dumps(one))
+            yield Entry(one["seq"], one["type"], json_bytes.dumps(one))
         if len(rows) < ROWS:
             return
         after = rows[-1]["seq"]
