@@ -115,11 +115,11 @@ class PostgresStore:
 
 
 class Probe:
-    """The helper process of an installation (``probe.py``); its calls are the methods."""
+    """The helper process of an installation (``script``); its calls are the methods."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
+    def __init__(self, environment: dict[str, str], script: Path = HERE / "probe.py") -> None:
         self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "probe.py")],
+            [sys.executable, str(script)],
             env=environment | {"PYTHONPATH": str(ROOT)},
             cwd=HERE,
             stdin=subprocess.PIPE,
