@@ -19,7 +19,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 DATABASES["default"]["CONN_MAX_AGE"] = 0
-REST_FRAMEWORK = {  # type: ignore[assignment, no-redef]
+REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["lifecycle.api.sign_in.KeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.PageNumberPagination",
