@@ -142,8 +142,11 @@ class System:
 
 
 @contextlib.contextmanager
-def gateway(database_url: str = "", *, started: bool = True) -> Iterator[System]:
-    """Gateway with two worker processes, on SQLite in its temporary folder unless a URL is given."""
+def gateway(database_url: str = "", *, started: bool = True, port: int = 0) -> Iterator[System]:
+    """Gateway with two worker processes, on SQLite in its temporary folder unless a URL is given.
+
+    With a ``port`` it is `manage.py up`, which serves HTTP there, and its loads come over HTTP.
+    """
     with tempfile.TemporaryDirectory(prefix="gateway-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         agents = folder / "config" / "agents"
@@ -155,13 +158,16 @@ def gateway(database_url: str = "", *, started: bool = True) -> Iterator[System]
             "GATEWAY_DATA_DIR": str(folder / "data"),
             "GATEWAY_CONFIG_DIR": str(folder / "config"),
             "DATABASE_URL": database_url or f"sqlite:///{folder}/gateway.sqlite3",
+            "GATEWAY_URL": f"http://127.0.0.1:{port}",
+            "GATEWAY_REQUESTS_PER_MINUTE": "100000000",  # counted as always, but never too many
         }
         _run([sys.executable, "manage.py", "migrate", "--verbosity", "0"], environment)
+        command = ["up", "--no-demo", "--port", str(port)] if port else ["worker", "--processes", "2"]
         system = System(
             "Gateway, PostgreSQL" if database_url else "Gateway, SQLite",
             folder,
-            [sys.executable, "manage.py", "worker", "--processes", "2"],
-            "benchmarks.gateway_load",
+            [sys.executable, "manage.py", *command],
+            "benchmarks.http_load" if port else "benchmarks.gateway_load",
             environment,
         )
         yield from _kept(system, started)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -78,13 +78,8 @@ def append(lines: Mapping[UUID, Sequence[Line]]) -> dict[UUID, Owner]:
 
 def after(task_id: UUID, seq: int, limit: int) -> list[EventDict]:
     """The events of a task with a number above ``seq``, in order, at most ``limit``."""
-    rows = TaskEvent.objects.filter(task_id=task_id, seq__gt=seq).order_by("seq")[:limit]
-    return as_dicts(rows)
-
-
-def as_dicts(rows: Iterable[TaskEvent]) -> list[EventDict]:
-    """Events as callers see them."""
+    rows = TaskEvent.objects.filter(task_id=task_id, seq__gt=seq).order_by("seq")
     return [
-        {"seq": row.seq, "type": row.type, "data": row.data, "attempt": row.attempt, "at": iso(row.at)}
-        for row in rows
+        {"seq": seq, "type": type, "data": data, "attempt": attempt, "at": iso(at)}
+        for seq, type, data, attempt, at in rows.values_list("seq", "type", "data", "attempt", "at")[:limit]
     ]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import time
 from datetime import datetime
-from typing import IO, Any, Literal, NotRequired
+from typing import IO, Any, Literal, NotRequired, TypeVar
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 from typing_extensions import TypedDict, Unpack
 
@@ -38,6 +38,7 @@ from lifecycle.models import Trace
 from lifecycle.times import iso
 
 OnBusy = Literal["enqueue", "reject", "interrupt"]
+R = TypeVar("R")
 
 MAX_BULK = 1_000
 POLL_SECONDS = 1.0
@@ -74,6 +75,18 @@ class BulkResult(TypedDict):
     sample: NotRequired[list[str]]
 
 
+class Options(TypedDict, total=False):
+    """What a submit may say besides trace and description; see ``TaskManager.submit_task``."""
+
+    input: Any
+    priority: int
+    run_at: datetime | None
+    timeout_seconds: float | None
+    max_attempts: int | None
+    on_busy: OnBusy
+    labels: dict[str, str] | None
+
+
 class TaskManager:
     """Submit, follow and stop tasks. Every verb takes ``actor=`` (default: whoever runs this process)."""
 
@@ -98,29 +111,16 @@ class TaskManager:
         says what happens while another task of the trace is active: wait for it, ``Busy``, or cancel it.
         Raises ``InvalidInput``, ``TraceNotFound`` or ``Conflict`` (closed trace, archived workspace).
         """
-        actor = actor or local_actor()
-        actor.require("submit")
-        if on_busy not in ("enqueue", "reject", "interrupt"):
-            raise input_rules.refuse("on_busy", "must be enqueue, reject or interrupt.")
-        fields = task_rules.checked(task_description, input, priority, run_at, labels)
-        with transaction.atomic():
-            trace = trace_manager.find(trace_id, actor, lock=True)
-            task_rules.refuse_closed(trace)
-            limits, schema = task_rules.rules_of(trace)
-            input_schema.check(input, schema, trace.agent_type_id)
-            task = Task(
-                id=new_id(),
-                trace=trace,
-                workspace_id=trace.workspace_id,
-                agent_type_id=trace.agent_type_id,
-                position=trace.last_position + 1,
-                timeout_seconds=task_rules.timeout(timeout_seconds, limits),
-                max_attempts=task_rules.attempts(max_attempts, limits),
-                actor=actor.name,
-                **fields,
-            )
-            self._create(task, trace, on_busy, actor)
-        return str(task.pk)
+        options: Options = {
+            "input": input,
+            "priority": priority,
+            "run_at": run_at,
+            "timeout_seconds": timeout_seconds,
+            "max_attempts": max_attempts,
+            "on_busy": on_busy,
+            "labels": labels,
+        }
+        return str(submit(trace_id, task_description, options, actor or local_actor()).pk)
 
     def get_task(self, task_id: UUID | str, *, actor: Actor | None = None) -> TaskDict:
         """The task as a dict; raise ``TaskNotFound`` if there is none that the actor may see."""
@@ -220,7 +220,7 @@ class TaskManager:
                 retry_of=old,
                 **fields,
             )
-            self._create(task, trace, "enqueue", actor)
+            _create(task, trace, "enqueue", actor)
         return str(task.pk)
 
     def list_events(
@@ -278,9 +278,8 @@ class TaskManager:
     ) -> EventPage:
         """The events above ``after``, with the number of the latest and whether the task is final."""
         # The task first: an event that comes between the two reads is one that the caller asks for next.
-        task = find(task_id, actor or local_actor())
-        found = events.after(task.pk, after, limit)
-        return {"items": found, "last_seq": task.last_seq, "final": task.status in FINAL}
+        key, last_seq, status = _head(task_id, actor or local_actor())
+        return {"items": events.after(key, after, limit), "last_seq": last_seq, "final": status in FINAL}
 
     def open_artifact(
         self, task_id: UUID | str, artifact_id: UUID | str, *, actor: Actor | None = None
@@ -301,22 +300,53 @@ class TaskManager:
         with file:
             return file.read()
 
-    def _create(self, task: Task, trace: Trace, on_busy: OnBusy, actor: Actor) -> None:
-        if on_busy != "enqueue":
-            active = Task.objects.filter(trace=trace, status__in=LEASED).first()
-            if active is not None and on_busy == "reject":
-                raise Busy(
-                    f"Trace {trace.pk} is busy with task {active.pk}, which is {active.status}.",
-                    hint="Wait for it, submit with on_busy=enqueue, or use another trace.",
-                    reason=str(active.status),
-                    active_task_id=str(active.pk),
-                )
-            if active is not None:
-                _cancel(active, actor.name, Reason.SUPERSEDED, "")
-        if on_busy == "interrupt":
-            task.position = _place_ahead(trace)
-        Trace.objects.filter(pk=trace.pk).update(last_position=F("last_position") + 1)
-        transitions.create(task)
+
+def submit(trace_id: UUID | str, description: str, options: Options, actor: Actor) -> Task:
+    """Submit a task and return its row as it was made; see ``TaskManager.submit_task``."""
+    actor.require("submit")
+    on_busy = options.get("on_busy", "enqueue")
+    if on_busy not in ("enqueue", "reject", "interrupt"):
+        raise input_rules.refuse("on_busy", "must be enqueue, reject or interrupt.")
+    value = options.get("input")
+    fields = task_rules.checked(
+        description, value, options.get("priority", 0), options.get("run_at"), options.get("labels")
+    )
+    with transaction.atomic():
+        trace = trace_manager.find(trace_id, actor, lock=True)
+        task_rules.refuse_closed(trace)
+        limits, schema = task_rules.rules_of(trace)
+        input_schema.check(value, schema, trace.agent_type_id)
+        task = Task(
+            id=new_id(),
+            trace=trace,
+            workspace_id=trace.workspace_id,
+            agent_type=trace.agent_type,
+            position=trace.last_position + 1,
+            timeout_seconds=task_rules.timeout(options.get("timeout_seconds"), limits),
+            max_attempts=task_rules.attempts(options.get("max_attempts"), limits),
+            actor=actor.name,
+            **fields,
+        )
+        _create(task, trace, on_busy, actor)
+    return task
+
+
+def _create(task: Task, trace: Trace, on_busy: OnBusy, actor: Actor) -> None:
+    if on_busy != "enqueue":
+        active = Task.objects.filter(trace=trace, status__in=LEASED).first()
+        if active is not None and on_busy == "reject":
+            raise Busy(
+                f"Trace {trace.pk} is busy with task {active.pk}, which is {active.status}.",
+                hint="Wait for it, submit with on_busy=enqueue, or use another trace.",
+                reason=str(active.status),
+                active_task_id=str(active.pk),
+            )
+        if active is not None:
+            _cancel(active, actor.name, Reason.SUPERSEDED, "")
+    if on_busy == "interrupt":
+        task.position = _place_ahead(trace)
+    Trace.objects.filter(pk=trace.pk).update(last_position=F("last_position") + 1)
+    transitions.create(task)
 
 
 def _place_ahead(trace: Trace) -> int:
@@ -331,12 +361,20 @@ def _place_ahead(trace: Trace) -> int:
 
 def find(task_id: UUID | str, actor: Actor) -> Task:
     """The row of a task that the actor may see; else ``TaskNotFound``."""
+    return _first(Task.objects.for_actor(actor).select_related("agent_type", "agent_version"), task_id)
+
+
+def _head(task_id: UUID | str, actor: Actor) -> tuple[UUID, int, str]:
+    """The id, the number of the latest event and the status of a task that the actor may see."""
+    return _first(Task.objects.for_actor(actor).values_list("pk", "last_seq", "status"), task_id)
+
+
+def _first(rows: QuerySet[Any, R], task_id: UUID | str) -> R:
     key = as_uuid(task_id)
-    rows = Task.objects.for_actor(actor).select_related("agent_type", "agent_version")
-    row = rows.filter(pk=key).first() if key else None
-    if row is None:
+    found = next(iter(rows.filter(pk=key)), None) if key else None
+    if found is None:
         raise TaskNotFound(f"There is no task {task_id!s:.80}.")
-    return row
+    return found
 
 
 def _cancel(task: Task, actor: str, reason: Reason, note: str) -> None:

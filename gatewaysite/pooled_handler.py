@@ -58,13 +58,16 @@ class PooledHandler(BaseHandler):
             try:
                 await self._send(response, send)
             finally:
-                await run(response.close)
+                if response.streaming:
+                    await run(response.close)
 
     def _respond(self, scope: Scope, body: IO[bytes], request_id: str) -> HttpResponseBase:
         request = ASGIRequest(scope, body)
         request.request_id = request_id  # type: ignore[attr-defined]
         response = self.get_response(request)
         response.headers["X-Request-Id"] = request_id
+        if not response.streaming:
+            response.close()  # here, and not by another hop: its content is whole
         return response
 
     async def _send(self, response: HttpResponseBase, send: Send) -> None:

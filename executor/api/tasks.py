@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from executor import share_link
-from executor.task_dict import TaskDict
-from executor.task_manager import BulkResult, TaskManager
+from executor import share_link, task_manager
+from executor.task_dict import TaskDict, as_dict
+from executor.task_manager import BulkResult, Options, TaskManager
 from executor.task_query import TaskFilters
 from lifecycle.api.idempotency import idempotent
 from lifecycle.api.schema import PAGING, SEARCH, documented, number, page_of, shape, text
@@ -107,9 +107,9 @@ class TasksView(ApiView):
     @idempotent
     def post(self, request: Request) -> Response:
         body = parsed(NewTask, request)
-        body["task_description"] = body.pop("description")
-        task_id = TaskManager().submit_task(actor=self.actor, **body)
-        return created(TaskManager(), task_id, self)
+        trace_id, description = body.pop("trace_id"), body.pop("description")
+        task = task_manager.submit(trace_id, description, cast("Options", body), self.actor)
+        return created(as_dict(task))
 
 
 class TaskView(ApiView):
@@ -147,7 +147,7 @@ class RetryTaskView(ApiView):
     @idempotent
     def post(self, request: Request, task_id: str) -> Response:
         retried = TaskManager().retry_task(task_id, actor=self.actor, **parsed(Retry, request))
-        return created(TaskManager(), retried, self)
+        return created(TaskManager().get_task(retried, actor=self.actor))
 
 
 class ShareTaskView(ApiView):
@@ -219,7 +219,6 @@ def filters_of(query: Query) -> TaskFilters:
     }
 
 
-def created(tasks: TaskManager, task_id: str, view: ApiView) -> Response:
+def created(task: TaskDict) -> Response:
     """201 with the new task."""
-    location = {"Location": f"/api/v1/tasks/{task_id}"}
-    return Response(tasks.get_task(task_id, actor=view.actor), status=201, headers=location)
+    return Response(task, status=201, headers={"Location": f"/api/v1/tasks/{task['id']}"})
