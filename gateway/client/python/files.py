@@ -130,7 +130,7 @@ class Upload:
             raise Unreachable("The file became shorter while it was being uploaded.", permanent=True)
         self._digest.update(piece)
         self._done += len(piece)
-        if self._progress is not None:
+        if piece and self._progress is not None:
             self._progress(self._done, self._length)
         return piece
 

@@ -77,6 +77,12 @@ MISSING_BY_FIELD: dict[str, type[NotFound]] = {
 MISSING_BY_HINT = {
     kind.default_hint: kind for kind in (TaskNotFound, TraceNotFound, WorkspaceNotFound, AgentTypeNotFound)
 }
+# The server's own hints speak to its managers.
+HINTS = {
+    TaskNotFound.default_hint: "Check the id; `client.list_tasks()` shows the tasks you may see.",
+    TraceNotFound.default_hint: "Create one with `client.create_trace(workspace_id=…, agent_type=…)`.",
+    WorkspaceNotFound.default_hint: "Create it with `client.create_workspace(id)`.",
+}
 KNOWN = {"type", "title", "status", "detail", "code", "hint", "request_id", "errors"}
 
 # What these mean is that nothing was done, or nothing is known of it: asking again may help.
@@ -87,12 +93,13 @@ def error_of(status: int, problem: Mapping[str, Any], retry_after: float | None 
     """The error that an answer stands for; ``data["retry_after"]`` holds its ``Retry-After`` in seconds."""
     code = str(problem.get("code") or "")
     errors = [one for one in problem.get("errors") or () if isinstance(one, dict)]
+    hint = str(problem.get("hint") or "")
     kind = BY_CODE.get(code) or BY_STATUS.get(status, GatewayError)
     if kind is NotFound:
-        kind = _what_is_missing(str(problem.get("hint") or ""), errors)
+        kind = _what_is_missing(hint, errors)
     error = kind(
         str(problem.get("detail") or problem.get("title") or f"The server answered {status}."),
-        hint=str(problem.get("hint") or ""),
+        hint=HINTS.get(hint, hint),
         errors=errors,
         request_id=problem.get("request_id") or None,
     )

@@ -30,7 +30,7 @@ class Server:
     """A server's address without a slash at the end, the key for it, and where both come from."""
 
     url: str
-    api_key: str
+    api_key: str = field(repr=False)
     url_from: str
     key_from: str
 
