@@ -21,8 +21,9 @@ help: ## list these targets
 run: runtime ## start Gateway: web and worker, on the first start with a sample task (ARGS="--port 9000")
 	@exec $(PY) manage.py up $(ARGS)
 
-test: dev ## run the tests (ARGS="-n auto -k lease")
-	@$(PY) -m pytest $(ARGS)
+# Everything on SQLite, then what touches the database once more on PostgreSQL, if one answers.
+test: dev ## run the tests on SQLite and PostgreSQL (ARGS="-n auto -k lease")
+	@$(both_databases)
 
 check: dev ## everything CI checks: lint, types, imports, migrations, docs, tests
 	$(PY) -m ruff check .
@@ -31,8 +32,7 @@ check: dev ## everything CI checks: lint, types, imports, migrations, docs, test
 	$(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command(["--no-logo"])'
 	$(PY) manage.py check
 	$(PY) manage.py makemigrations --check --dry-run
-	$(PY) -m pytest -q tests/docs
-	$(PY) -m pytest $(ARGS)
+	@$(both_databases)
 
 fix: dev ## repair lint and format, then show what is left for a person
 	$(PY) -m ruff check --quiet --fix-only .
@@ -65,6 +65,13 @@ runtime:
 dev:
 	$(call install,requirements-dev.txt)
 	@cksum < requirements.txt > $(VENV)/requirements.txt
+
+define both_databases
+code=0; \
+TEST_DATABASE=sqlite $(PY) -m pytest $(ARGS) || code=$$?; \
+TEST_DATABASE=postgres $(PY) -m pytest $(ARGS) || code=$$?; \
+exit $$code
+endef
 
 define compile
 UV_CUSTOM_COMPILE_COMMAND='make requirements' "$(UV)" pip compile --quiet --universal --python-version 3.11 \

@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 MAX_DEPTH = 64
+MAX_PARTS = 2_000_000
 MAX_EVENT_BYTES = 64 * 1024
 MAX_RESULT_BYTES = 1024 * 1024
 ROOM = 512
@@ -15,7 +16,7 @@ ROOM = 512
 
 def clean_text(value: Any, maximum: int | None = None) -> str:
     """``value`` as text that every database stores: no NUL, no half surrogates, at most ``maximum`` long."""
-    text = value if isinstance(value, str) else str(value)
+    text = value if isinstance(value, str) else _words(value)
     if maximum is not None and len(text) > maximum:
         text = text[: maximum - 1] + "…"
     if "\x00" in text:
@@ -23,22 +24,53 @@ def clean_text(value: Any, maximum: int | None = None) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
-def clean(value: Any, depth: int = 0) -> Any:
-    """``value`` as JSON: what is no JSON becomes its text, what is too deep an ellipsis."""
+def _words(value: Any) -> str:
+    try:
+        return str(value)
+    except Exception:  # whatever an agent's own class does
+        return f"<{type(value).__name__}>"
+
+
+def clean(value: Any) -> Any:
+    """``value`` as JSON: what is no JSON becomes its text, what is too deep or holds itself an ellipsis.
+
+    Raises ``ValueError`` if it has more than ``MAX_PARTS`` parts.
+    """
+    return _Cleaner().clean(value, 0)
+
+
+class _Cleaner:
+    def __init__(self) -> None:
+        self._parts = 0
+        self._open: set[int] = set()
+
+    def clean(self, value: Any, depth: int) -> Any:
+        self._parts += 1
+        if self._parts > MAX_PARTS:
+            raise ValueError(f"It has more than {MAX_PARTS:,} parts.")
+        if isinstance(value, dict | list | tuple | set | frozenset):
+            return self._clean_inside(value, depth)
+        return _clean_part(value)
+
+    def _clean_inside(self, value: Any, depth: int) -> Any:
+        if depth >= MAX_DEPTH or id(value) in self._open:
+            return "…"
+        self._open.add(id(value))
+        try:
+            if isinstance(value, dict):
+                return {clean_text(key): self.clean(item, depth + 1) for key, item in value.items()}
+            return [self.clean(item, depth + 1) for item in value]
+        finally:
+            self._open.discard(id(value))
+
+
+def _clean_part(value: Any) -> Any:
     if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, str):
-        return clean_text(value)
     if isinstance(value, int):
         return value if abs(value) < 10**100 else str(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
-    if depth >= MAX_DEPTH:
-        return "…"
-    if isinstance(value, dict):
-        return {clean_text(key): clean(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [clean(item, depth + 1) for item in value]
     return clean_text(value)
 
 

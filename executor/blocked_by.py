@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TypedDict
 
 from django.db.models import Q
 from django.utils import timezone
+from typing_extensions import TypedDict
 
 from executor import candidates, database_clock
 from executor.models import EngineState, Task, Worker

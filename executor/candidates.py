@@ -11,7 +11,6 @@ from django.db import connection
 
 from executor.models import EngineState, Task
 from executor.states import TaskStatus
-from lifecycle.models import AgentType, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +37,14 @@ WHERE t.status = 'pending' AND t.run_at <= %s AND a.enabled AND v.mode IN ({mode
   {full}
 ORDER BY t.priority DESC, t.run_at, t.id
 LIMIT %s
+"""
+
+LIMITS = """
+SELECT a.name, v.max_running, NULL
+FROM lifecycle_agenttype a JOIN lifecycle_agentversion v ON v.id = a.active_version_id
+WHERE v.max_running > 0
+UNION ALL
+SELECT w.id, NULL, w.max_running FROM lifecycle_workspace w WHERE w.max_running > 0
 """
 
 
@@ -93,12 +100,15 @@ def choose(moment: datetime, free: Mapping[str, int], limit: int) -> list[Candid
 
 def room_left() -> Room:
     """The places left of everything that has a limit of its own."""
-    types = dict(
-        AgentType.objects.filter(active_version__max_running__gt=0).values_list(
-            "name", "active_version__max_running"
-        )
-    )
-    workspaces = dict(Workspace.objects.filter(max_running__gt=0).values_list("id", "max_running"))
+    types: dict[str, int] = {}
+    workspaces: dict[str, int] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(LIMITS)
+        for name, of_type, of_workspace in cursor.fetchall():
+            if of_type is not None:
+                types[name] = of_type
+            else:
+                workspaces[name] = of_workspace
     if not types and not workspaces:
         return Room({}, {})
     running = Task.objects.filter(status__in=[TaskStatus.RUNNING, TaskStatus.CANCELLING])

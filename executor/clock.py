@@ -7,6 +7,7 @@ import os
 import secrets
 import signal
 import threading
+import time
 from datetime import timedelta
 
 from django.conf import settings
@@ -20,6 +21,7 @@ from executor.reaper import Reaper
 logger = logging.getLogger(__name__)
 
 BEAT_SECONDS = 3.0
+SWEEP_SECONDS = 10.0
 FORGET_WORKERS_AFTER = timedelta(minutes=10)
 
 
@@ -31,25 +33,31 @@ class Clock:
         self._name = f"{self._host.split('/')[0]}-{os.getpid()}-{secrets.token_hex(2)}"
         self._reaper = Reaper()
         self._stop = threading.Event()
+        self._beat_at = self._sweep_at = 0.0
 
     def run(self) -> None:
         """Tick until SIGTERM."""
         signal.signal(signal.SIGTERM, lambda *_: self._stop.set())
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        beats = 0.0
         while True:
             try:
-                if beats <= 0:
-                    self._beat()
-                    beats = BEAT_SECONDS
-                self._reaper.reap()
+                self._tick()
             except DatabaseError as exc:
                 logger.warning("The clock cannot reach the database: %s", exc)
                 close_old_connections()
-            beats -= settings.GATEWAY_REAPER_SECONDS
             if self._stop.wait(settings.GATEWAY_REAPER_SECONDS):
                 break
         self._leave()
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        if now >= self._beat_at:
+            self._beat()
+            self._beat_at = now + BEAT_SECONDS
+        self._reaper.reap()
+        if now >= self._sweep_at:
+            self._reaper.sweep()
+            self._sweep_at = now + SWEEP_SECONDS
 
     def _beat(self) -> None:
         now = timezone.now()

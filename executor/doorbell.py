@@ -44,13 +44,14 @@ class Listener(Protocol):
         """Stop listening."""
 
 
-def ring(topic: Topic) -> None:
-    """Wake everyone who listens to ``topic``, once the current transaction (if any) has committed."""
+def ring(*topics: Topic) -> None:
+    """Wake everyone who listens to ``topics``, once the current transaction (if any) has committed."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_notify(%s, '')", [f"gateway_{topic}"])
+            calls = ", ".join(["pg_notify(%s, '')"] * len(topics))
+            cursor.execute(f"SELECT {calls}", [f"gateway_{topic}" for topic in topics])
         return
-    transaction.on_commit(lambda: ring_sockets(topic))
+    transaction.on_commit(lambda: ring_sockets(*topics))
 
 
 def listen(topic: Topic) -> Listener:
@@ -60,10 +61,10 @@ def listen(topic: Topic) -> Listener:
     return SocketListener(topic)
 
 
-def ring_sockets(topic: Topic) -> None:
+def ring_sockets(*topics: Topic) -> None:
     """Send a byte to every listener's socket; a socket whose owner is gone is removed."""
-    folder = bells_folder()
-    names = [name for name in _names(folder) if name.startswith(f"{topic}-")]
+    folder = _folder()
+    names = [name for name in _names(folder) if name.partition("-")[0] in topics]
     if not names:
         return
     with _address(folder) as base, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
@@ -142,9 +143,13 @@ class NotifyListener:
 
 def bells_folder() -> Path:
     """``GATEWAY_DATA_DIR/bells``, made (0700) if it is missing."""
-    folder = Path(settings.GATEWAY_DATA_DIR) / "bells"
+    folder = _folder()
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder
+
+
+def _folder() -> Path:
+    return Path(settings.GATEWAY_DATA_DIR) / "bells"
 
 
 def _names(folder: Path) -> list[str]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.db.models import Count, Min
 from django.utils import timezone
+from typing_extensions import TypedDict
 
 from executor import doorbell
 from executor.blocked_by import FRESH
@@ -15,10 +14,30 @@ from lifecycle.actors import Actor, local_actor
 from lifecycle.times import iso
 
 
+class WorkerDict(TypedDict):
+    """A worker process that was seen lately."""
+
+    name: str
+    host: str
+    pid: int
+    slots: int
+    running: int
+
+
+class StatsDict(TypedDict):
+    """How the engine stands."""
+
+    tasks: dict[str, int]
+    oldest_due_at: str | None
+    workers: list[WorkerDict]
+    paused: bool
+    paused_by: str | None
+
+
 class EngineManager:
     """Every verb takes ``actor=`` (default: whoever runs this process)."""
 
-    def stats(self, *, actor: Actor | None = None) -> dict[str, Any]:
+    def stats(self, *, actor: Actor | None = None) -> StatsDict:
         """How many unfinished tasks stand where, since when the oldest waits, and who works."""
         live = [TaskStatus.PENDING, *sorted(LEASED)]
         rows = Task.objects.for_actor(actor or local_actor()).filter(status__in=live)
@@ -27,7 +46,7 @@ class EngineManager:
         oldest = rows.filter(status=TaskStatus.PENDING, run_at__lte=timezone.now()).aggregate(
             at=Min("run_at")
         )
-        workers = list(
+        workers: list[WorkerDict] = list(
             Worker.objects.filter(kind=Worker.Kind.RUNNER, seen_at__gt=timezone.now() - FRESH).values(
                 "name", "host", "pid", "slots", "running"
             )
@@ -42,7 +61,7 @@ class EngineManager:
             "paused_by": state.paused_by if paused and state else None,
         }
 
-    def pause(self, *, actor: Actor | None = None) -> dict[str, Any]:
+    def pause(self, *, actor: Actor | None = None) -> StatsDict:
         """Start nothing any more, until ``resume``; what runs goes on. Doing it again changes nothing."""
         actor = actor or local_actor()
         actor.require("admin")
@@ -51,7 +70,7 @@ class EngineManager:
         EngineState.objects.filter(pk=1, paused_at=None).update(paused_at=now, paused_by=actor.name)
         return self.stats(actor=actor)
 
-    def resume(self, *, actor: Actor | None = None) -> dict[str, Any]:
+    def resume(self, *, actor: Actor | None = None) -> StatsDict:
         """Start tasks again."""
         actor = actor or local_actor()
         actor.require("admin")

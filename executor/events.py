@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypedDict
+from datetime import datetime
+from typing import Any
+from uuid import UUID
 
 from django.db.models import Case, F, Value, When
+from typing_extensions import TypedDict
 
 from executor.models import Task, TaskEvent
 from lifecycle.times import iso
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
-    from uuid import UUID
 
 
 class EventDict(TypedDict):

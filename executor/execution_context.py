@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import os
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from django.utils import timezone
 
 from executor import artifact_store
+from executor.own_threads import in_own_thread
 from gateway.context import AgentWorkspace, Assignment
 from gateway.errors import AgentNotConfigured
 from lifecycle import workspace_manager
@@ -44,7 +46,7 @@ def assignment_of(claim: Claim) -> Assignment:
         trace_id=str(claim.trace_id),
         description=claim.description,
         input=claim.input,
-        settings=claim.config.settings,
+        settings=copy.deepcopy(claim.config.settings),  # the configuration is shared by all runs of a version
         workspace=AgentWorkspace(claim.workspace_id, workspace_manager.folder_of(claim.workspace_id)),
         attempt=claim.attempt,
         deadline=deadline_of(claim),
@@ -112,7 +114,7 @@ class LoopChannel:
 async def durable(run: Run, event: dict[str, Any]) -> Any:
     """Store ``event`` and return what became of it: the artifact's description, else None."""
     if event["type"] == "artifact":
-        kept = await asyncio.to_thread(
+        kept = await in_own_thread(
             artifact_store.keep, run.claim.workspace_id, event.get("path", ""), event.get("title", "")
         )
         await asyncio.wrap_future(run.store({"type": "artifact", "at": event.get("at"), "kept": kept}))

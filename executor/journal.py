@@ -80,13 +80,13 @@ class Journal:
 
     def store(self, token: UUID, event: dict[str, Any]) -> Future[None]:
         """Append an event; the future is done once it is durable, or fails with ``LeaseLost``."""
-        stored: Future[None] = Future()
+        stored: Future[None] = _wanted()
         self._put(Said(token, event, stored), urgent=True)
         return stored
 
     def end(self, ending: Ending) -> Future[bool]:
         """End an attempt after everything it said; the future tells whether its lease still stood."""
-        stored: Future[bool] = Future()
+        stored: Future[bool] = _wanted()
         self._put(Ended(ending, stored), urgent=True)
         return stored
 
@@ -172,6 +172,14 @@ class Journal:
         logger.error("An event of type %r cannot be stored.", entry.event.get("type"), exc_info=problem)
         if entry.stored is not None:
             entry.stored.set_exception(ValueError("This event cannot be stored."))
+
+
+def _wanted() -> Future[Any]:
+    # Marked as begun: an entry is written whoever stops waiting for it, so its future cannot be cancelled,
+    # and telling the outcome cannot fail in the middle of a batch that is written already.
+    future: Future[Any] = Future()
+    future.set_running_or_notify_cancel()
+    return future
 
 
 def _bytes_of(entry: Entry) -> int:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
 import socket
 import sys
+
+import psutil
 
 PR_SET_PDEATHSIG = 1
 
@@ -35,3 +38,10 @@ def host_id() -> str:
     except OSError:
         namespace = ""
     return f"{socket.gethostname()}{namespace}"
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of this machine runs; one that ended and waits for its parent does not."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return False

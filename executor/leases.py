@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,7 @@ from lifecycle.agent_config import AgentConfig
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
+CLAIM_IDLE_LIMIT = "5s"
 CLAIM_LOCK = 0x6761746577617901  # "gateway" and 1: the key of the PostgreSQL advisory lock
 RETRY_DELAY_CAP_SECONDS = 3600.0
 
@@ -167,7 +170,7 @@ def finish(endings: Sequence[Ending]) -> list[bool]:
                 if done
             }
         )
-    crash_point("after_terminal_write")
+        transaction.on_commit(lambda: crash_point("after_terminal_write"))
     return won
 
 
@@ -206,7 +209,12 @@ def _lock_claims() -> None:
     # SQLite: BEGIN IMMEDIATE (the database setting) has taken the only write lock already.
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [CLAIM_LOCK])
+            # Everybody waits for whoever holds it: one that freezes now loses its connection, and the lock.
+            cursor.execute(
+                "SELECT set_config('idle_in_transaction_session_timeout', %s, true),"
+                " pg_advisory_xact_lock(%s)",
+                [CLAIM_IDLE_LIMIT, CLAIM_LOCK],
+            )
 
 
 def _claim_of(task: Task, mode: str) -> Claim:
@@ -225,8 +233,14 @@ def _claim_of(task: Task, mode: str) -> Claim:
         labels=task.labels,
         checkpoint=task.checkpoint,
         timeout_seconds=task.timeout_seconds,
-        config=AgentConfig.model_validate(task.agent_version.config),
+        config=_config_of(json.dumps(task.agent_version.config)),
     )
+
+
+@functools.lru_cache(maxsize=256)
+def _config_of(text: str) -> AgentConfig:
+    # By its text, so that it holds whatever becomes of the versions' ids; checking takes 30 times as long.
+    return AgentConfig.model_validate_json(text)
 
 
 @dataclass(frozen=True)
@@ -234,6 +248,10 @@ class _RetryFacts:
     failures: int
     max_attempts: int
     limits: dict[str, Any]
+    waiting: bool
+
+    def lost_while_waiting(self, one: Ending) -> bool:
+        return self.waiting and one.outcome == Outcome.WORKER_LOST
 
 
 def _retry_facts(ids: Iterable[UUID]) -> dict[UUID, _RetryFacts]:
@@ -242,9 +260,14 @@ def _retry_facts(ids: Iterable[UUID]) -> dict[UUID, _RetryFacts]:
         return {}
     rows = Task.objects.filter(pk__in=wanted).select_for_update(of=("self",)).order_by("pk")
     return {
-        row.pk: _RetryFacts(row.failures, row.max_attempts, row.agent_version.config["limits"])
+        row.pk: _RetryFacts(
+            row.failures,
+            row.max_attempts,
+            row.agent_version.config["limits"],
+            row.status == TaskStatus.WAITING,
+        )
         for row in rows.select_related("agent_version").only(
-            "failures", "max_attempts", "agent_version__config"
+            "failures", "max_attempts", "status", "agent_version__config"
         )
         if row.agent_version is not None
     }
@@ -258,28 +281,36 @@ def _move_for(one: Ending, facts: _RetryFacts | None) -> Move:
         "sources": frozenset({TaskStatus.RUNNING, TaskStatus.WAITING}),
     }
     if one.outcome == Outcome.COMPLETED:
-        return Move(to=TaskStatus.COMPLETED, columns={"result": one.result}, **common)
+        # An earlier attempt may have left its error: the task has none now.
+        return Move(to=TaskStatus.COMPLETED, columns={"result": one.result, "error": None}, **common)
     if one.outcome == Outcome.RELEASED:
         due = database_clock.now()
         return Move(to=TaskStatus.PENDING, reason=Reason.RELEASED, columns={"run_at": due}, **common)
     if one.outcome == Outcome.CANCELLED:
         return _cancelled(one)
+    if one.outcome in FAILURES and facts is not None and facts.lost_while_waiting(one):
+        # It did nothing wrong: the attempt is not counted, and the next one not put off.
+        return _again(one, facts.failures, timedelta(0), common)
     if one.outcome in FAILURES and facts is not None and _may_retry(one, facts):
         failures = facts.failures + 1
-        due = database_clock.now() + delay_before(failures, facts.limits["retry_delay_seconds"])
-        return Move(
-            to=TaskStatus.PENDING,
-            reason=Reason.RETRY,
-            columns={"failures": failures, "run_at": due, "error": one.error},
-            data={"error": one.error, "run_at": due.isoformat()},
-            **common,
-        )
+        return _again(one, failures, delay_before(failures, facts.limits["retry_delay_seconds"]), common)
     failures = (facts.failures if facts else 0) + (1 if one.outcome in FAILURES else 0)
     return Move(
         to=TaskStatus.FAILED,
         reason=Reason(one.outcome),
         columns={"failures": failures, "error": one.error},
         data={"error": one.error},
+        **common,
+    )
+
+
+def _again(one: Ending, failures: int, delay: timedelta, common: dict[str, Any]) -> Move:
+    due = database_clock.now() + delay
+    return Move(
+        to=TaskStatus.PENDING,
+        reason=Reason.RETRY,
+        columns={"failures": failures, "run_at": due, "error": one.error},
+        data={"error": one.error, "run_at": due.isoformat()},
         **common,
     )
 

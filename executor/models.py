@@ -90,6 +90,9 @@ class Task(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["trace", "position"], name="task_position_in_trace"),
             models.UniqueConstraint(
+                fields=["lease_token"], condition=Q(lease_token__isnull=False), name="task_lease_token"
+            ),
+            models.UniqueConstraint(
                 fields=["trace"], condition=Q(status__in=_LEASED), name="one_active_task_per_trace"
             ),
             models.CheckConstraint(

@@ -7,7 +7,9 @@ import enum
 import logging
 import time
 import traceback
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakKeyDictionary
 
 from executor.agent_output import MAX_RESULT_BYTES, clean, clean_text, size_of
 from executor.allowance import Allowance
@@ -39,6 +41,12 @@ class Stop(enum.Enum):
     LOST = "lost"
 
 
+class OutputLimit(GatewayError):
+    """The agent wrote more than it may."""
+
+    code = "output_limit"
+
+
 class WorkerLost(Exception):
     """The process of a plain function died of a signal that Gateway did not send."""
 
@@ -47,6 +55,10 @@ class Runner(Protocol):
     """Runs one attempt to its end; cancelling the coroutine stops what it started, by force if need be."""
 
     async def __call__(self, run: Run) -> Any: ...
+
+
+_current_run: ContextVar[Run] = ContextVar("current_run")
+_owners: WeakKeyDictionary[asyncio.Task[Any], Run] = WeakKeyDictionary()
 
 
 class Run:
@@ -105,6 +117,7 @@ class Run:
 
     async def perform(self, runner: Runner) -> None:
         """Run the agent and write how it ended. Never raises."""
+        _current_run.set(self)
         limit = self.claim.timeout_seconds
         self.body = asyncio.create_task(runner(self), name=f"task {self.claim.task_id}")
         asked = asyncio.create_task(self._stop_asked.wait())
@@ -134,12 +147,20 @@ class Run:
     def ending_for(self, reason: Stop) -> Ending:
         """The end of a run that was stopped for ``reason``."""
         if reason is Stop.TIMEOUT:
-            return self._failure(
-                Outcome.TIMEOUT,
-                error_of("timeout", f"It ran longer than its {self.claim.timeout_seconds:g} seconds."),
-            )
+            return self._failure(Outcome.TIMEOUT, self._timeout_error())
         outcome = Outcome.RELEASED if reason is Stop.RELEASE else Outcome.CANCELLED
         return Ending(self.claim.token, self.claim.task_id, outcome, self.worker, killed=self.killed)
+
+    def _timeout_error(self) -> dict[str, Any]:
+        if self.out_of_time:
+            return error_of("timeout", f"It ran longer than its {self.claim.timeout_seconds:g} seconds.")
+        hint = "Await what takes long, use asyncio.to_thread, or make the agent a plain function (def)."
+        return error_of("timeout", "It blocked the event loop that it shares with other runs.", hint=hint)
+
+    def lost(self, why: str) -> Ending:
+        """The end of a run that its worker cannot go on with, and that may be to blame for it."""
+        error = error_of("worker_lost", f"Attempt {self.claim.attempt} was lost: {why}.", retryable=True)
+        return self._failure(Outcome.WORKER_LOST, error)
 
     async def _end_body(self, body: asyncio.Task[Any]) -> None:
         body.cancel()
@@ -162,8 +183,11 @@ class Run:
         return self._completed(body.result()) if problem is None else self._failed(problem)
 
     def _completed(self, result: Any) -> Ending:
-        cleaned = clean(result)
-        size = size_of(cleaned)
+        try:
+            cleaned = clean(result)
+            size = size_of(cleaned)
+        except Exception as exc:  # an object that is a dict or list by name only
+            return self._failure(Outcome.ERROR, describe(exc, retryable=False))
         if size > MAX_RESULT_BYTES:
             message = f"The result has {size:,} bytes; at most {MAX_RESULT_BYTES:,} can be stored."
             hint = "Write it to a file of the workspace and keep that with ctx.artifact()."
@@ -176,8 +200,9 @@ class Run:
         if isinstance(problem, AgentNotConfigured):
             error = error_of("agent_not_configured", problem.message, hint=problem.hint)
             return self._failure(Outcome.AGENT_NOT_CONFIGURED, error)
-        retryable = isinstance(problem, Retryable)
-        return self._failure(Outcome.ERROR, describe(problem, retryable=retryable))
+        if isinstance(problem, OutputLimit):
+            return self._failure(Outcome.ERROR, error_of(problem.code, problem.message, hint=problem.hint))
+        return self._failure(Outcome.ERROR, describe(problem, retryable=isinstance(problem, Retryable)))
 
     def _failure(self, outcome: Attempt.Outcome, error: dict[str, Any]) -> Ending:
         return Ending(self.claim.token, self.claim.task_id, outcome, self.worker, error=error)
@@ -208,6 +233,20 @@ class Run:
         return [{"type": "step.end", "id": step, "status": "interrupted", "at": now} for step in left]
 
 
+def owned_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+    """A task factory that remembers for which run a task was made, however deep inside the agent."""
+    task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, **options)
+    run = _current_run.get(None)
+    if run is not None:
+        _owners[task] = run
+    return task
+
+
+def owner_of(task: asyncio.Task[Any]) -> Run | None:
+    """The run for which ``task`` was made."""
+    return _owners.get(task)
+
+
 def error_of(
     code: str, message: str, *, detail: Any = None, retryable: bool = False, hint: str = ""
 ) -> dict[str, Any]:
@@ -226,7 +265,7 @@ def describe(problem: BaseException, *, retryable: bool) -> dict[str, Any]:
     lines = traceback.format_exception(problem)
     known: dict[str, Any] | None = getattr(problem, "described", None)  # raised in a child process
     detail = known or {"exception": type(problem).__name__, "traceback": "".join(lines)[-16_000:]}
-    message = problem.message if isinstance(problem, GatewayError) else str(problem)
+    message = problem.message if isinstance(problem, GatewayError) else clean_text(problem)
     hint = problem.hint if isinstance(problem, GatewayError) else ""
     return error_of("error", message or type(problem).__name__, detail=detail, retryable=retryable, hint=hint)
 

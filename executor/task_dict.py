@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any
 
 from django.conf import settings
+from typing_extensions import TypedDict
 
 from executor.blocked_by import BlockedBy, blocked_by
+from executor.models import Task
 from lifecycle.times import iso
-
-if TYPE_CHECKING:
-    from executor.models import Task
 
 
 class TaskDict(TypedDict):

@@ -5,13 +5,25 @@ from __future__ import annotations
 import contextlib
 import time
 from datetime import datetime
-from typing import IO, TYPE_CHECKING, Any, Literal, NotRequired, TypedDict, Unpack
+from typing import IO, Any, Literal, NotRequired
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
+from typing_extensions import TypedDict, Unpack
 
-from executor import artifact_store, database_clock, doorbell, events, leases, task_rules, transitions
+from executor import (
+    artifact_store,
+    database_clock,
+    doorbell,
+    events,
+    kernel,
+    leases,
+    task_rules,
+    transitions,
+)
+from executor.events import EventDict
 from executor.models import Artifact, Attempt, Task
 from executor.states import FINAL, LEASED, Reason, TaskStatus
 from executor.task_dict import TaskDict, as_dict
@@ -19,22 +31,29 @@ from executor.task_query import TaskFilters, matching
 from executor.transitions import Move
 from gateway.errors import Busy, Conflict, GatewayError, LeaseLost, NotFound, TaskNotFound
 from gateway.page import Page
-from lifecycle import input_rules, keyset, trace_manager
+from lifecycle import input_rules, input_schema, keyset, trace_manager
 from lifecycle.actors import Actor, local_actor
 from lifecycle.ids import as_uuid, new_id
 from lifecycle.models import Trace
 from lifecycle.times import iso
-
-if TYPE_CHECKING:
-    from uuid import UUID
-
-    from executor.events import EventDict
 
 OnBusy = Literal["enqueue", "reject", "interrupt"]
 
 MAX_BULK = 1_000
 POLL_SECONDS = 1.0
 """A look without a ring while somebody waits."""
+
+
+class ArtifactDict(TypedDict):
+    """A file that a task produced; ``size`` in bytes."""
+
+    id: str
+    path: str
+    title: str
+    media_type: str
+    size: int
+    sha256: str
+    created_at: str
 
 
 class EventPage(TypedDict):
@@ -88,7 +107,7 @@ class TaskManager:
             trace = trace_manager.find(trace_id, actor, lock=True)
             task_rules.refuse_closed(trace)
             limits, schema = task_rules.rules_of(trace)
-            task_rules.check_input(input, schema)
+            input_schema.check(input, schema, trace.agent_type_id)
             task = Task(
                 id=new_id(),
                 trace=trace,
@@ -188,7 +207,7 @@ class TaskManager:
             fields = task_rules.checked(
                 old.description, old.input if input is None else input, old.priority, None, old.labels
             )
-            task_rules.check_input(fields["input"], task_rules.rules_of(trace)[1])
+            input_schema.check(fields["input"], task_rules.rules_of(trace)[1], trace.agent_type_id)
             task = Task(
                 id=new_id(),
                 trace=trace,
@@ -248,7 +267,7 @@ class TaskManager:
             listener.close()
         return as_dict(task)
 
-    def list_artifacts(self, task_id: UUID | str, *, actor: Actor | None = None) -> list[dict[str, Any]]:
+    def list_artifacts(self, task_id: UUID | str, *, actor: Actor | None = None) -> list[ArtifactDict]:
         """The files that the task produced, by path; of a path that was kept twice, the newer."""
         task = find(task_id, actor or local_actor())
         newest = {row.path: row for row in task.artifacts.order_by("id")}
@@ -265,7 +284,7 @@ class TaskManager:
 
     def open_artifact(
         self, task_id: UUID | str, artifact_id: UUID | str, *, actor: Actor | None = None
-    ) -> tuple[dict[str, Any], IO[bytes]]:
+    ) -> tuple[ArtifactDict, IO[bytes]]:
         """One artifact and its kept content, open for reading; raise ``NotFound`` if there is none."""
         task = find(task_id, actor or local_actor())
         key = as_uuid(artifact_id)
@@ -273,6 +292,14 @@ class TaskManager:
         if row is None:
             raise NotFound(f"Task {task.pk} has no artifact {artifact_id!s:.80}.")
         return _artifact_dict(row), artifact_store.open_stored(row.sha256)
+
+    def read_artifact(
+        self, task_id: UUID | str, artifact_id: UUID | str, *, actor: Actor | None = None
+    ) -> bytes:
+        """The kept content of one artifact, whole; see ``open_artifact`` for large ones."""
+        _, file = self.open_artifact(task_id, artifact_id, actor=actor)
+        with file:
+            return file.read()
 
     def _create(self, task: Task, trace: Trace, on_busy: OnBusy, actor: Actor) -> None:
         if on_busy != "enqueue":
@@ -286,8 +313,20 @@ class TaskManager:
                 )
             if active is not None:
                 _cancel(active, actor.name, Reason.SUPERSEDED, "")
+        if on_busy == "interrupt":
+            task.position = _place_ahead(trace)
         Trace.objects.filter(pk=trace.pk).update(last_position=F("last_position") + 1)
         transitions.create(task)
+
+
+def _place_ahead(trace: Trace) -> int:
+    """Move the trace's pending tasks one place back each; returns the place that is free before them."""
+    free = trace.last_position + 1
+    waiting = Task.objects.pending().filter(trace=trace).order_by("-position")
+    for key, position in waiting.values_list("pk", "position"):
+        Task.objects.filter(pk=key).update(position=free)
+        free = position
+    return free
 
 
 def find(task_id: UUID | str, actor: Actor) -> Task:
@@ -324,12 +363,18 @@ def _end_if_dead(task: Task, actor: str) -> None:
     """If nobody is left to confirm the cancellation, confirm it here."""
     if task.lease_token is None:
         return
-    dead = Attempt.objects.filter(token=task.lease_token, ended_at=None, lease_until__lt=database_clock.now())
-    if dead.exists():
+    live = Attempt.objects.filter(token=task.lease_token, ended_at=None).first()
+    if live is not None and _is_dead(live):
         leases.finish([leases.Ending(task.lease_token, task.pk, Attempt.Outcome.CANCELLED, actor)])
 
 
-def _artifact_dict(row: Artifact) -> dict[str, Any]:
+def _is_dead(live: Attempt) -> bool:
+    if live.host == kernel.host_id() and live.pid is not None and not kernel.is_alive(live.pid):
+        return True
+    return live.lease_until < database_clock.now()
+
+
+def _artifact_dict(row: Artifact) -> ArtifactDict:
     return {
         "id": str(row.pk),
         "path": row.path,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TypedDict
 from uuid import UUID
 
 from django.db.models import QuerySet
+from typing_extensions import TypedDict
 
 from executor.models import Task
 from executor.states import TaskStatus

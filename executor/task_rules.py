@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-import jsonschema
 from django.utils import timezone
 
-from gateway.errors import Conflict, InvalidInput, NotReady
+from gateway.errors import Conflict, NotReady
 from lifecycle import input_rules
 from lifecycle.models import Trace, Workspace
 from lifecycle.times import iso
@@ -23,8 +22,6 @@ def checked(
 ) -> dict[str, Any]:
     """The columns of a new task from what the caller sent; raises ``InvalidInput`` naming the field."""
     now = timezone.now()
-    if run_at is not None and (not isinstance(run_at, datetime) or timezone.is_naive(run_at)):
-        raise input_rules.refuse("run_at", "must be a time with a time zone.", "Use datetime.now(UTC) + …")
     if input is not None:
         input_rules.json_value(input, "input", maximum_bytes=MAX_INPUT_BYTES)
     return {
@@ -33,7 +30,7 @@ def checked(
         "priority": input_rules.whole(priority, "priority", low=-100, high=100),
         "labels": input_rules.labels(labels),
         "created_at": now,
-        "run_at": run_at or now,
+        "run_at": now if run_at is None else _due(run_at),
     }
 
 
@@ -64,25 +61,6 @@ def rules_of(trace: Trace) -> tuple[dict[str, Any], dict[str, Any]]:
     return version.config["limits"], version.config["input_schema"]
 
 
-def check_input(value: Any, schema: dict[str, Any]) -> None:
-    """Raise ``InvalidInput`` with every field of ``value`` that the schema refuses."""
-    if not schema:
-        return
-    value = {} if value is None else value  # no input at all is an input without fields
-    validator = jsonschema.validators.validator_for(schema)(schema)
-    problems = [
-        {"field": ".".join(["input", *map(str, problem.absolute_path)]), "message": problem.message[:500]}
-        for problem in validator.iter_errors(value)
-    ]
-    if problems:
-        first = problems[0]
-        raise InvalidInput(
-            f"{first['field']}: {first['message']}",
-            hint="The agent type's input_schema says what it takes.",
-            errors=problems[:50],
-        )
-
-
 def timeout(value: float | None, limits: dict[str, Any]) -> float:
     """Seconds of running time of one attempt; 0: no limit."""
     if value is None:
@@ -100,3 +78,12 @@ def attempts(value: int | None, limits: dict[str, Any]) -> int:
     if value is None:
         return int(limits["max_attempts"])
     return input_rules.whole(value, "max_attempts", low=1, high=100)
+
+
+def _due(run_at: Any) -> datetime:
+    if not isinstance(run_at, datetime) or timezone.is_naive(run_at):
+        raise input_rules.refuse("run_at", "must be a time with a time zone.", "Use datetime.now(UTC) + …")
+    try:
+        return run_at.astimezone(UTC)
+    except OverflowError:
+        raise input_rules.refuse("run_at", "lies outside the years 1 to 9999.") from None

@@ -31,7 +31,7 @@ TICK_SECONDS = 0.2
 CALM_SECONDS = 10.0
 """A part that lived this long starts again at once; one that did not waits a little longer each time."""
 MAX_PAUSE_SECONDS = 30.0
-END_SECONDS = 7.0
+END_SECONDS = 10.0
 """What a drained cluster may take beyond GATEWAY_DRAIN_SECONDS before it is killed."""
 
 

@@ -14,6 +14,7 @@ import secrets
 import sys
 import threading
 import time
+from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -21,10 +22,11 @@ from django.db import DatabaseError, close_old_connections, connection
 from django.utils import timezone
 
 from executor import doorbell, kernel, leases, pulse
+from executor.crash_points import crash_point
 from executor.journal import Journal
 from executor.leases import Claim, WorkerIdentity
 from executor.models import Worker
-from executor.run import Run, Runner, Stop
+from executor.run import Run, Runner, Stop, owned_task, owner_of
 from executor.runners import process_tree
 from executor.runners.child_runner import run_in_child
 from executor.runners.loop_runner import run_on_loop
@@ -32,7 +34,10 @@ from lifecycle.entrypoint import import_path
 from lifecycle.models import AgentVersion
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from uuid import UUID
+
+    from executor.leases import Ending
 
 logger = logging.getLogger(__name__)
 Mode = AgentVersion.Mode
@@ -41,6 +46,10 @@ CLAIM_BATCH = 50
 BEAT_SECONDS = 3.0
 CLOSE_SECONDS = 5.0
 """How long releasing and writing the last words may take after the drain."""
+LEFT_BEHIND_SECONDS = 1.0
+"""How long a worker process that has done everything waits for threads that an agent still blocks."""
+READING_SECONDS = 0.2
+"""More than the main thread needs to read a message of Django-Q2's queue to its end."""
 LAG_WARNING_SECONDS = 5.0
 LAG_LIMIT_SECONDS = 15.0
 CLAIM_BUSY_TIMEOUT_MS = 1_000
@@ -65,9 +74,14 @@ class WorkerProcess:
         self._lag = LoopLag(self._loop)
         self._renewed_at = time.monotonic()
         self._beat_at = 0.0
+        self._leaving = False
+        self._left_at: float | None = None
+        """When Django-Q2's loop in the main thread was over: from then on nothing is claimed here."""
         sys.path += [entry for entry in import_path() if entry not in sys.path]
         threading.Thread(target=self._run_loop, name="loop").start()
-        threading.Thread(target=self._control, name="control").start()
+        self._control_thread = threading.Thread(target=self._control, name="control")
+        self._control_thread.start()
+        Finalize(None, self._finish, exitpriority=100)
 
     @classmethod
     def start(cls) -> WorkerProcess:
@@ -78,7 +92,7 @@ class WorkerProcess:
 
     def claim_due(self) -> int:
         """Claim what is due, as far as there is room, and start it; returns how many were started."""
-        if pulse.shared.draining:
+        if pulse.shared.draining or self._leaving:
             return 0
         claims = leases.claim(self.identity, self._free(), limit=CLAIM_BATCH)
         for claim in claims:
@@ -116,15 +130,28 @@ class WorkerProcess:
 
     def _run_loop(self) -> None:
         asyncio.set_event_loop(self._loop)
+        self._loop.set_task_factory(owned_task)
         self._loop.run_forever()
         self._loop.close()
+
+    def _finish(self) -> None:
+        """Hold the main thread at its end until the work is done.
+
+        Once it is gone, Python starts no more threads for anybody: agents that look up a host name, or run
+        something in a thread, would fail during the drain. What an agent still blocks when all is written
+        (a thread, the loop) is left behind.
+        """
+        self._left_at = time.monotonic()
+        doorbell.ring_sockets("control")
+        self._control_thread.join()
+        threading.Thread(target=_exit_soon, daemon=True).start()
 
     # --- the control thread ---------------------------------------------------
 
     def _control(self) -> None:
         listener = doorbell.listen("control")
         try:
-            while not self._may_end():
+            while not self._is_over():
                 self._look_after_runs()
                 listener.wait(self._until_next_look())
             self._close()
@@ -141,12 +168,14 @@ class WorkerProcess:
     def _until_next_look(self) -> float:
         return min(1.0, settings.GATEWAY_LEASE_SECONDS / 6)
 
-    def _may_end(self) -> bool:
-        if threading.main_thread().is_alive() and not pulse.shared.draining:
+    def _is_over(self) -> bool:
+        if pulse.shared.draining:
+            left = pulse.shared.drain_left
+        elif self._left_at is not None:  # Django-Q2 let this process go by itself; the others go on
+            left = self._left_at + settings.GATEWAY_DRAIN_SECONDS - time.monotonic()
+        else:
             return False
-        if not pulse.shared.draining:  # Django-Q2 let this process go by itself
-            pulse.shared.drain(settings.GATEWAY_DRAIN_SECONDS)
-        return not self.runs or pulse.shared.drain_left == 0
+        return left <= 0 or (self._left_at is not None and not self.runs)
 
     def _look_after_runs(self) -> None:
         self._watch_loop()
@@ -210,31 +239,58 @@ class WorkerProcess:
 
     def _offender(self) -> Run | None:
         blocked = asyncio.current_task(self._loop)
-        return next((run for run in self.runs.values() if run.body is blocked), None)
+        return owner_of(blocked) if blocked is not None else None
 
     def _abandon_loop(self, offender: Run | None) -> None:
         """A blocked loop cannot be mended: fail the offender, give the others back, replace the process."""
-        for run in list(self.runs.values()):
-            if run.claim.mode == Mode.CHILD:
-                process_tree.kill_marked(str(run.claim.task_id), run.claim.attempt)
-        endings = [
-            run.ending_for(Stop.TIMEOUT if run is offender else Stop.RELEASE)
-            for run in list(self.runs.values())
-        ]
-        for stored in [self._journal.end(ending) for ending in endings]:
-            stored.result(timeout=CLOSE_SECONDS)
+        self._leaving = True
+        runs = list(self.runs.values())
+        if offender is None:
+            # A callback blocks it, nobody can say whose. Given back unharmed, it would block the next loop.
+            suspects = [run for run in runs if run.claim.mode == Mode.ASYNC]
+            self._end_from_outside(suspects, lambda run: run.lost("the event loop of its worker was blocked"))
+        else:
+            self._end_from_outside([offender], lambda run: run.ending_for(Stop.TIMEOUT))
+        self._give_back([run for run in runs if run is not offender])
+        # What was just given back rings, and the main thread may be reading Django-Q2's next message: one
+        # that is read only in part spoils the queue for every other worker.
+        time.sleep(READING_SECONDS)
         os._exit(1)
 
+    def _give_back(self, runs: list[Run]) -> None:
+        self._end_from_outside(runs, lambda run: run.ending_for(Stop.RELEASE))
+
+    def _end_from_outside(self, runs: list[Run], ending_of: Callable[[Run], Ending]) -> None:
+        """Write the end of runs that cannot write it themselves; what has ended already stays as it is."""
+        for run in runs:
+            if run.claim.mode == Mode.CHILD:
+                process_tree.kill_marked(str(run.claim.task_id), run.claim.attempt)
+        for stored in [self._journal.end(ending_of(run)) for run in runs]:
+            stored.result(timeout=CLOSE_SECONDS)
+
     def _close(self) -> None:
-        for token in list(self.runs):
-            self._stop(token, Stop.RELEASE)
+        if self.runs:
+            crash_point("before_release")
         give_up_at = time.monotonic() + CLOSE_SECONDS
-        while self.runs and time.monotonic() < give_up_at:
-            leases.renew(list(self.runs))
-            time.sleep(0.02)
+        while (self.runs or self._left_at is None) and time.monotonic() < give_up_at:
+            for token in list(self.runs):  # again: a claim may just have been under way
+                self._stop(token, Stop.RELEASE)
+            self._keep_leases()
+            time.sleep(0.05)
+        self._give_back(list(self.runs.values()))
         self._journal.close(CLOSE_SECONDS)
         Worker.objects.filter(name=self.identity.name).delete()
         self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def _keep_leases(self) -> None:
+        if time.monotonic() - self._renewed_at < settings.GATEWAY_LEASE_SECONDS / 3:
+            return
+        try:
+            leases.renew(list(self.runs))
+            self._renewed_at = time.monotonic()
+        except DatabaseError as exc:
+            logger.warning("%s cannot reach the database: %s", self.identity.name, exc)
+            close_old_connections()
 
 
 class LoopLag:
@@ -274,6 +330,11 @@ def drain() -> int:
 def canary() -> int:
     """Do nothing, by the same way as everything else: the watchdog sees that the way is free."""
     return 0
+
+
+def _exit_soon() -> None:
+    time.sleep(LEFT_BEHIND_SECONDS)
+    os._exit(0)
 
 
 def _give_way_to_locks() -> None:

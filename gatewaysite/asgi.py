@@ -4,10 +4,20 @@ import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gatewaysite.settings")
 
-from django.core.asgi import get_asgi_application
-from django.db import connections
+import django
 
-application = get_asgi_application()
+django.setup()
 
-# Under ASGI each request has a thread of its own, so a connection kept after it would never be used again.
-connections.settings["default"]["CONN_MAX_AGE"] = 0
+from channels_app import live
+from channels_app.routing import sockets
+from gatewaysite.pooled_handler import PooledHandler, Receive, Scope, Send
+
+pages = PooledHandler()
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """Sockets, streams and long polls on the loop; everything else in the database threads."""
+    if scope["type"] == "websocket":
+        await sockets(scope, receive, send)
+    elif scope["type"] == "http":
+        await (live.serve if live.serves(scope) else pages)(scope, receive, send)

@@ -25,6 +25,17 @@ SQLITE_OPTIONS: dict[str, Any] = {
     ),
 }
 
+# A machine that freezes in the middle of a transaction keeps its locks for as long as the server believes
+# in it, by default for ever, and everybody who claims or reaps waits for them. And a server that vanishes
+# without a word is noticed by a client only if it asks for a sign of life.
+POSTGRES_OPTIONS: dict[str, Any] = {
+    "options": "-c idle_in_transaction_session_timeout=15s",
+    "connect_timeout": 10,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
+
 
 def database(url: str, data_dir: Path) -> dict[str, Any]:
     """Return Django's ``DATABASES["default"]`` for ``url`` ("" is SQLite in ``data_dir``).
@@ -33,16 +44,25 @@ def database(url: str, data_dir: Path) -> dict[str, Any]:
     """
     if not url:
         url = f"sqlite:///{data_dir / 'gateway.sqlite3'}"
-    if urlsplit(url).scheme not in ENGINES:
-        shown = url.split("@")[-1]  # never the password
-        raise ImproperlyConfigured(
-            f"DATABASE_URL is '…{shown}', which is neither SQLite nor PostgreSQL. "
-            "Use sqlite:///PATH or postgres://USER:PASSWORD@HOST:5432/NAME."
-        )
-    setting: dict[str, Any] = environ.Env.db_url_config(url)
+    shown = url.split("@")[-1]  # never the password
+    try:
+        scheme = urlsplit(url).scheme
+        setting: dict[str, Any] = environ.Env.db_url_config(url) if scheme in ENGINES else {}
+    except ValueError:
+        raise _refused(f"DATABASE_URL is '…{shown}', which is no address.") from None
+    if scheme not in ENGINES:
+        raise _refused(f"DATABASE_URL is '…{shown}', which is neither SQLite nor PostgreSQL.")
+    if setting["NAME"] == ":memory:":
+        raise _refused("DATABASE_URL is SQLite in memory, which every process would have for itself.")
     # Workers and commands keep their connections: reconnecting for every start was measured to cost 40 ms
     # on PostgreSQL. The web process does not (see asgi.py): each request there has a thread of its own.
     setting |= {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True, "ATOMIC_REQUESTS": False}
     if setting["ENGINE"].endswith("sqlite3"):
         setting["OPTIONS"] = {**SQLITE_OPTIONS, **setting.get("OPTIONS", {})}
+    else:
+        setting["OPTIONS"] = {**POSTGRES_OPTIONS, **setting.get("OPTIONS", {})}
     return setting
+
+
+def _refused(problem: str) -> ImproperlyConfigured:
+    return ImproperlyConfigured(f"{problem} Use sqlite:///PATH or postgres://USER:PASSWORD@HOST:5432/NAME.")

@@ -29,16 +29,18 @@ class Environment:
 
     def __init__(self, dotenv: Path) -> None:
         environ.Env.read_env(dotenv) if dotenv.is_file() else None
-        self._env = environ.FileAwareEnv()
+        self._values = environ.FileAwareEnv().ENVIRON
 
     def text(self, name: str, default: str = "") -> str:
         """The value of ``name``, or of the file named by ``NAME_FILE``; blank counts as unset."""
         try:
-            return str(self._env.str(name, default="")).strip() or default
-        except OSError as exc:
+            # As it stands: `environ` itself would take a value that begins with $ for the name of another.
+            return str(self._values.get(name, "")).strip() or default
+        except (OSError, UnicodeDecodeError) as exc:
             path = os.environ.get(f"{name}_FILE")
+            why = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8 text"
             raise ImproperlyConfigured(
-                f"{name}_FILE is {path!r}, which cannot be read ({exc.strerror}). "
+                f"{name}_FILE is {path!r}, which cannot be read ({why}). "
                 f"Point it at a readable file, or set {name} instead."
             ) from exc
 

@@ -60,6 +60,8 @@ def follow(task_id: str, console: Console, words: Words) -> int:
             for event in news:
                 view.take(dict(event))
                 seen = event["seq"]
+    if not console.is_terminal:
+        console.print()  # a pipe gets the last picture without the end of its line
     if not view.final:
         console.print(
             words(

@@ -85,6 +85,7 @@ GATEWAY_MAX_UPLOAD_MB = env.whole("GATEWAY_MAX_UPLOAD_MB", 200, minimum=1)
 # --- Django -------------------------------------------------------------------
 INSTALLED_APPS = [
     "daphne",
+    "channels",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -93,6 +94,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_q",
     "rest_framework",
+    "drf_spectacular",
     "gatewaysite",
     "lifecycle",
     "executor",
@@ -139,8 +141,19 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["lifecycle.api.json_renderer.JsonRenderer"],
     "DEFAULT_THROTTLE_CLASSES": ["lifecycle.api.throttle.KeyThrottle"],
     "EXCEPTION_HANDLER": "lifecycle.api.problems.handle",
+    "DEFAULT_SCHEMA_CLASS": "lifecycle.api.schema.Schema",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "NUM_PROXIES": 0,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Gateway",
+    "DESCRIPTION": "Registers agents' runs, takes tasks, and shows everything live.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "POSTPROCESSING_HOOKS": ["lifecycle.api.schema.add_shapes"],
+    "AUTHENTICATION_WHITELIST": ["lifecycle.api.sign_in.KeyAuthentication"],
 }
 GATEWAY_REQUESTS_PER_MINUTE = env.whole("GATEWAY_REQUESTS_PER_MINUTE", 6000, minimum=1)
 

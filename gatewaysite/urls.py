@@ -4,7 +4,8 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from gatewaysite import health
+from gatewaysite import health, metrics
+from gatewaysite.schema_view import SchemaView
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
@@ -12,5 +13,7 @@ urlpatterns = [
     path("readyz", health.readyz),
     path("api/v1/", include("lifecycle.api.urls")),
     path("api/v1/", include("executor.api.urls")),
+    path("api/schema", SchemaView.as_view()),
+    path("metrics", metrics.metrics),
     path("admin/", admin.site.urls),
 ]

@@ -9,8 +9,10 @@ import jsonschema
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from gateway.errors import BadConfiguration
+from lifecycle import input_rules
 from lifecycle.ids import SLUG, SLUG_RULE
 
+MAX_SECONDS = 30 * 24 * 3600
 RetryCause = Literal["error", "timeout", "worker_lost"]
 
 
@@ -37,13 +39,13 @@ class Runner(_Part):
 class Limits(_Part):
     """Limits of one type's runs; 0 means no limit of its own. Times are in seconds."""
 
-    timeout_seconds: float = Field(600, ge=0)
+    timeout_seconds: float = Field(600, ge=0, le=MAX_SECONDS)
     max_attempts: int = Field(3, ge=1, le=100)
     retry_on: list[RetryCause] = Field(default_factory=lambda: ["worker_lost"])  # type: ignore[arg-type,unused-ignore]
-    retry_delay_seconds: float = Field(15, ge=0)
-    max_running: int = Field(0, ge=0)
-    grace_seconds: float = Field(10, ge=0)
-    output_mb: int = Field(64, ge=0)
+    retry_delay_seconds: float = Field(15, ge=0, le=MAX_SECONDS)
+    max_running: int = Field(0, ge=0, le=1_000_000)
+    grace_seconds: float = Field(10, ge=0, le=MAX_SECONDS)
+    output_mb: int = Field(64, ge=0, le=1_000_000)
 
 
 class FromEnvironment(_Part):
@@ -95,14 +97,25 @@ def parse(data: Any, source: str) -> AgentConfig:
     if not isinstance(data, dict):
         raise BadConfiguration(f"{source}: must be a mapping with at least `name` and `runner`.")
     try:
-        return AgentConfig.model_validate(data)
+        config = AgentConfig.model_validate(data)
     except ValidationError as exc:
-        problems = [_sentence(problem) for problem in exc.errors()]
-        raise BadConfiguration(
-            f"{source}: " + "; ".join(f"{one['field']} {one['message']}" for one in problems),
-            hint="Mend the file; until then the last good version stays in force.",
-            errors=problems,
-        ) from None
+        raise _refused(source, [_sentence(problem) for problem in exc.errors()]) from None
+    unstorable = [
+        {"field": str(key), "message": problem}
+        for key, value in data.items()
+        if (problem := input_rules.json_problem(value))
+    ]
+    if unstorable:
+        raise _refused(source, unstorable)
+    return config
+
+
+def _refused(source: str, problems: list[dict[str, str]]) -> BadConfiguration:
+    return BadConfiguration(
+        f"{source}: " + "; ".join(f"{one['field']} {one['message']}" for one in problems),
+        hint="Mend the file; until then the last good version stays in force.",
+        errors=problems,
+    )
 
 
 def _sentence(problem: Any) -> dict[str, str]:

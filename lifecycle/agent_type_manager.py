@@ -18,7 +18,7 @@ from lifecycle.actors import SYSTEM, Actor
 from lifecycle.agent_config import AgentConfig, parse
 from lifecycle.agent_type_dict import AgentTypeDict, AgentVersionDict, as_dict, version_dict
 from lifecycle.entrypoint import mode_of
-from lifecycle.ids import SLUG
+from lifecycle.ids import SLUG, lookup
 from lifecycle.models import AgentType, AgentVersion
 
 
@@ -73,47 +73,55 @@ class AgentTypeManager:
 
         return keyset.page(agent_type.versions.all(), render, keys=("number",), limit=limit, cursor=cursor)
 
-    def import_files(self, *, actor: Actor = SYSTEM) -> list[FileReport]:
+    def import_files(self, *, look_again: bool = False, actor: Actor = SYSTEM) -> list[FileReport]:
         """Import every file of ``GATEWAY_CONFIG_DIR/agents`` whose content was not imported yet.
 
         A file is taken as a whole or refused as a whole; a refused one is noted as the type's ``problem``
-        and its last good version stays in force.
+        and its last good version stays in force. ``look_again`` also looks at the functions that unchanged
+        files name: one that became a coroutine function, or ceased to be one, makes a new version.
         """
-        return [self._import_file(path, actor) for path in agent_files()]
+        return [self._import_file(path, look_again, actor) for path in agent_files()]
 
     def check_files(self) -> list[FileReport]:
-        """What importing would say, changing nothing."""
+        """What is wrong with the files by themselves; needs no database."""
         return [self._check_file(path) for path in agent_files()]
 
     def _find(self, name: str) -> AgentType | None:
-        return (
-            AgentType.objects.select_related("active_version").filter(name__lower=str(name).lower()).first()
-        )
+        return AgentType.objects.select_related("active_version").filter(name__lower=lookup(name)).first()
 
     def _file_of(self, name: str) -> Path | None:
-        return next((path for path in agent_files() if path.stem.lower() == str(name).lower()), None)
+        return next((path for path in agent_files() if path.stem.lower() == lookup(name)), None)
 
     def _check_file(self, path: Path) -> FileReport:
         try:
-            mode_of(read_file(path).runner)
+            judge_file(path, read_file(path), None)
         except BadConfiguration as exc:
             return FileReport(path.stem, "refused", str(exc))
         return FileReport(path.stem, "unchanged")
 
-    def _import_file(self, path: Path, actor: Actor) -> FileReport:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    def _import_file(self, path: Path, look_again: bool, actor: Actor) -> FileReport:
         known = self._find(path.stem)
-        if known and known.file_digest == digest and not known.problem:
-            version = known.active_version
-            return FileReport(path.stem, "unchanged", version=version.number if version else None)
         try:
-            config = read_file(path)
-            mode = mode_of(config.runner)
+            content = read_file(path)
+            digest = hashlib.sha256(content).hexdigest()
+            is_known = known is not None and known.name == path.stem and known.file_digest == digest
+            if known and is_known and not (look_again and known.source == AgentType.Source.FILE):
+                return self._unchanged(known)
+            config, mode = judge_file(path, content, known)
+            if known and is_known and known.active_version and known.active_version.mode == mode:
+                return self._unchanged(known)
         except BadConfiguration as exc:
-            self._note_problem(path.stem, str(exc))
+            if known is None or known.name == path.stem:
+                self._note_problem(path.stem, str(exc))
             return FileReport(path.stem, "refused", str(exc))
         version = self._add_version(config, mode, digest, actor)
         return FileReport(path.stem, "imported", version=version.number)
+
+    def _unchanged(self, known: AgentType) -> FileReport:
+        if known.problem:  # it was broken meanwhile, and mended to what it was
+            AgentType.objects.filter(pk=known.pk).update(problem="")
+        version = known.active_version
+        return FileReport(known.name, "unchanged", version=version.number if version else None)
 
     @transaction.atomic
     def _add_version(
@@ -121,8 +129,9 @@ class AgentTypeManager:
     ) -> AgentVersion:
         AgentType.objects.get_or_create(name=config.name, defaults={"source": AgentType.Source.FILE})
         agent_type = AgentType.objects.select_for_update().get(name=config.name)
-        if agent_type.file_digest == digest and agent_type.active_version_id and not agent_type.problem:
-            return AgentVersion.objects.get(pk=agent_type.active_version_id)  # another process was faster
+        active = agent_type.active_version
+        if agent_type.file_digest == digest and active is not None and active.mode == mode:
+            return active  # another process was faster
         last = agent_type.versions.order_by("-number").values_list("number", flat=True).first() or 0
         version = AgentVersion.objects.create(
             agent_type=agent_type,
@@ -150,25 +159,52 @@ class AgentTypeManager:
 
 
 def agent_files() -> list[Path]:
-    """The files of ``GATEWAY_CONFIG_DIR/agents``, by name."""
-    return sorted((Path(settings.GATEWAY_CONFIG_DIR) / "agents").glob("*.yaml"))
+    """The files of ``GATEWAY_CONFIG_DIR/agents``, by name; hidden ones are an editor's, not ours."""
+    found = (Path(settings.GATEWAY_CONFIG_DIR) / "agents").glob("*.yaml")
+    return sorted(path for path in found if not path.name.startswith("."))
 
 
-def read_file(path: Path) -> AgentConfig:
-    """The configuration in one file; raise ``BadConfiguration`` that says what is wrong with it."""
+def read_file(path: Path) -> bytes:
+    """The content of one file; raise ``BadConfiguration`` if it cannot be read."""
     try:
-        data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError:
-        raise BadConfiguration(f"{path.name}: is not UTF-8 text.", hint="Save it as UTF-8.") from None
-    except yaml.YAMLError as exc:
-        mark = getattr(exc, "problem_mark", None)
-        where = f" line {mark.line + 1}:" if mark else ""
-        what = getattr(exc, "problem", None) or str(exc)
-        raise BadConfiguration(f"{path.name}:{where} is not YAML: {what}.") from None
-    config = parse(data, path.name)
+        return path.read_bytes()
+    except OSError as exc:
+        raise BadConfiguration(
+            f"{path.name}: cannot be read ({exc.strerror}).", hint="Make it a readable file, or remove it."
+        ) from None
+
+
+def judge_file(path: Path, content: bytes, known: AgentType | None) -> tuple[AgentConfig, AgentVersion.Mode]:
+    """What one file says, and how that runs; raise ``BadConfiguration`` that says what is wrong with it.
+
+    ``known`` is the agent type that has the file's name already, compared without case.
+    """
+    if known is not None and known.name != path.stem:
+        raise BadConfiguration(
+            f"{path.name}: the name '{path.stem}' is taken by '{known.name}'; case does not tell them apart.",
+            hint="Choose another name, or keep the old one.",
+        )
+    config = parse(_yaml(path.name, content), path.name)
     if config.name != path.stem:
         raise BadConfiguration(
             f"{path.name}: name is '{config.name}', but the file's name says '{path.stem}'.",
             hint="Make both the same.",
         )
-    return config
+    try:
+        return config, mode_of(config.runner)
+    except BadConfiguration as exc:
+        raise BadConfiguration(f"{path.name}: {exc.message}", hint=exc.hint, errors=exc.errors) from None
+
+
+def _yaml(name: str, content: bytes) -> Any:
+    try:
+        return yaml.safe_load(content.decode())
+    except UnicodeDecodeError:
+        raise BadConfiguration(f"{name}: is not UTF-8 text.", hint="Save it as UTF-8.") from None
+    except yaml.YAMLError as exc:
+        mark = getattr(exc, "problem_mark", None)
+        where = f" line {mark.line + 1}:" if mark else ""
+        what = getattr(exc, "problem", None) or str(exc)
+        raise BadConfiguration(f"{name}:{where} is not YAML: {what}.") from None
+    except (ValueError, RecursionError) as exc:  # a date that does not exist; lists within lists without end
+        raise BadConfiguration(f"{name}: cannot be understood: {exc}.") from None

@@ -10,7 +10,7 @@ from django.db.models import Model, Q, QuerySet, Value
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.lookups import Exact
 
-from lifecycle.ids import as_uuid
+from lifecycle.ids import as_uuid, lookup
 
 M = TypeVar("M", bound=Model)
 
@@ -33,7 +33,7 @@ def named(rows: QuerySet[M], field: str, names: str | Iterable[str] | None) -> Q
     if names is None:
         return rows
     wanted = [names] if isinstance(names, str) else list(names)
-    return rows.filter(**{f"{field}__lower__in": [name.lower() for name in wanted]})
+    return rows.filter(**{f"{field}__lower__in": [lookup(name) for name in wanted]})
 
 
 def created_between(rows: QuerySet[M], after: datetime | None, before: datetime | None) -> QuerySet[M]:

@@ -29,6 +29,14 @@ def slug(value: str, field: str) -> str:
     return value
 
 
+def lookup(value: object) -> str:
+    """The form by which slugs are compared; "", which is nobody's, for what can be none.
+
+    A database is never asked for what it cannot even be asked for, such as a NUL.
+    """
+    return value.lower() if isinstance(value, str) and SLUG.fullmatch(value) else ""
+
+
 def as_uuid(value: UUID | str) -> UUID | None:
     """``value`` as a UUID, or None where it is none: no row can have such an id."""
     if isinstance(value, UUID):

@@ -75,7 +75,7 @@ def whole(value: Any, field: str, *, low: int, high: int) -> int:
 
 def json_value(value: Any, field: str, *, maximum_bytes: int) -> None:
     """Refuse what is not storable JSON: too large, too deep, NaN, NUL, lone surrogates, other types."""
-    problem = _json_problem(value, 0)
+    problem = json_problem(value)
     if problem:
         raise refuse(field, problem)
     size = len(json.dumps(value, ensure_ascii=False).encode())
@@ -87,7 +87,8 @@ def json_value(value: Any, field: str, *, maximum_bytes: int) -> None:
         )
 
 
-def _json_problem(value: Any, depth: int) -> str:
+def json_problem(value: Any, depth: int = 0) -> str:
+    """Why ``value`` is no JSON that every database stores; "" if it is."""
     if depth > MAX_DEPTH:
         return f"is nested deeper than {MAX_DEPTH} levels."
     if isinstance(value, str):
@@ -108,7 +109,7 @@ def _json_problem(value: Any, depth: int) -> str:
         )
     else:
         return f"contains a {type(value).__name__}, which is not JSON."
-    return next((problem for part in parts if (problem := _json_problem(part, depth + 1))), "")
+    return next((problem for part in parts if (problem := json_problem(part, depth + 1))), "")
 
 
 def _is_unicode(value: str) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.core.management import call_command
@@ -13,6 +15,9 @@ from django.db.utils import OperationalError
 
 from gateway.errors import NotReady
 from lifecycle.agent_type_manager import AgentTypeManager
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def unapplied_migrations() -> list[str]:
@@ -44,18 +49,28 @@ def ensure_ready() -> None:
     Only a SQLite file that does not exist yet is made here: changing the schema of a database with data in
     it is the operator's decision.
     """
-    name = str(connection.settings_dict["NAME"])
-    if connection.vendor != "sqlite" or Path(name).exists():
-        require_migrated()
-        return
-    prepare()
+    if connection.vendor == "sqlite":
+        with _alone():  # another process may be making it right now
+            if not Path(str(connection.settings_dict["NAME"])).exists():
+                _make_ready()
+                return
+    require_migrated()
 
 
 def prepare() -> None:
     """Migrate, then import the agent types' files. One process at a time does it; the others wait."""
-    lock = Path(settings.GATEWAY_DATA_DIR) / "prepare.lock"
-    with lock.open("w") as file:
+    with _alone():
+        _make_ready()
+
+
+def _make_ready() -> None:
+    if unapplied_migrations():
+        call_command("migrate", interactive=False, verbosity=0)
+    AgentTypeManager().import_files()
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    with (Path(settings.GATEWAY_DATA_DIR) / "prepare.lock").open("w") as file:
         fcntl.lockf(file, fcntl.LOCK_EX)
-        if unapplied_migrations():
-            call_command("migrate", interactive=False, verbosity=0)
-        AgentTypeManager().import_files()
+        yield

@@ -24,7 +24,8 @@ class ScopedQuerySet(models.QuerySet[M]):
         if actor.workspaces is None:
             return self
         path: str = getattr(self.model, "WORKSPACE_PATH", "workspace_id")
-        return self.filter(**{f"{path}__lower__in": actor.workspaces})
+        seen = Workspace.objects.filter(id__lower__in=actor.workspaces)
+        return self.filter(**{f"{path}__in": seen.values("id")})
 
 
 def empty_object() -> dict[str, Any]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from typing_extensions import TypedDict
 
 from gateway.errors import Conflict, TraceNotFound
 from gateway.page import Page
@@ -164,10 +165,13 @@ class TraceManager:
 
 
 def find(trace_id: UUID | str, actor: Actor, field: str = "trace_id", *, lock: bool = False) -> Trace:
-    """The row of a trace that the actor may see (locked if asked); else ``TraceNotFound``."""
+    """The row of a trace that the actor may see; else ``TraceNotFound``.
+
+    ``lock`` keeps it as it is until the transaction ends, and loads what a submit looks at besides.
+    """
     rows = Trace.objects.for_actor(actor)
     if lock:
-        rows = rows.select_for_update(of=("self",))
+        rows = rows.select_for_update(of=("self",)).select_related("workspace", "agent_type__active_version")
     key = as_uuid(trace_id)
     row = rows.filter(pk=key).first() if key else None
     if row is None:

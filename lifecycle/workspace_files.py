@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CHUNK = 1024 * 1024
+FAULTS_OF_A_PATH = {
+    errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ENOTEMPTY,
+}  # fmt: skip
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -130,6 +133,8 @@ def write(
                     os.unlink(draft, dir_fd=folder)
                 raise
     except OSError as exc:
+        if exc.errno not in FAULTS_OF_A_PATH:  # such as a full disk, or an upload that broke off
+            raise
         raise refuse("path", f"{path!r} cannot be written ({exc.strerror}).") from exc
     return {"path": "/".join(parts), "size": size, "sha256": digest}
 
@@ -156,6 +161,15 @@ def listing(root: Path, path: str) -> list[dict[str, Any]]:
     except OSError as exc:
         raise _missing(path) from exc
     return sorted(found, key=lambda item: (item["kind"], item["path"]))
+
+
+def size_at(root: Path, path: str) -> int:
+    """The bytes of the file at ``path``; 0 if there is none."""
+    try:
+        with open_file(root, path) as file:
+            return os.fstat(file.fileno()).st_size
+    except NotFound:
+        return 0
 
 
 def size_of(root: Path) -> int:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import IO, Any, Literal, TypedDict
+from typing import IO, Any, Literal
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from typing_extensions import TypedDict
 
 from gateway.errors import AlreadyExists, Conflict, QuotaExceeded, WorkspaceNotFound
 from gateway.page import Page
 from lifecycle import input_rules, keyset, workspace_files
 from lifecycle.actors import Actor, local_actor
-from lifecycle.ids import slug
+from lifecycle.ids import lookup, slug
 from lifecycle.models import Workspace
 from lifecycle.times import iso
 
@@ -149,7 +150,8 @@ class WorkspaceManager:
             )
         limit = settings.GATEWAY_MAX_UPLOAD_MB * 1024 * 1024
         if workspace.quota_bytes is not None:
-            limit = min(limit, max(workspace.quota_bytes - used_bytes(workspace.id), 0))
+            replaced = workspace_files.size_at(folder_of(workspace.id), path)
+            limit = min(limit, max(workspace.quota_bytes - used_bytes(workspace.id) + replaced, 0))
         try:
             return workspace_files.write(
                 folder_of(workspace.id), path, source, limit=limit, if_match=if_match, if_new=if_new
@@ -184,7 +186,7 @@ class WorkspaceManager:
 
 def find(id: str, actor: Actor, *, lock: bool = False) -> Workspace:
     """The row of workspace ``id`` (without case) that the actor may see; else ``WorkspaceNotFound``."""
-    rows = Workspace.objects.for_actor(actor).filter(id__lower=str(id).lower())
+    rows = Workspace.objects.for_actor(actor).filter(id__lower=lookup(id))
     row = (rows.select_for_update() if lock else rows).first()
     if row is None:
         raise WorkspaceNotFound(

@@ -10,9 +10,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from executor import share_link
-from executor.task_manager import TaskManager
+from executor.task_dict import TaskDict
+from executor.task_manager import BulkResult, TaskManager
 from executor.task_query import TaskFilters
 from lifecycle.api.idempotency import idempotent
+from lifecycle.api.schema import PAGING, SEARCH, documented, number, page_of, shape, text
 from lifecycle.api.views import LIST_FILTERS, ApiView, Query, page_response, parsed
 from lifecycle.input_rules import refuse
 
@@ -27,6 +29,7 @@ FILTERS = (
     "created_before",
 )
 MAX_CANCEL_WAIT_SECONDS = 30
+LINK = {"type": "object", "required": ["url"], "properties": {"url": {"type": "string", "format": "uri"}}}
 
 
 class NewTask(serializers.Serializer):
@@ -86,11 +89,21 @@ class Bulk(serializers.Serializer):
 class TasksView(ApiView):
     """All tasks."""
 
+    @documented("List the tasks", page_of(TaskDict), query=(*PAGING, text("trace_id", "The trace."), *SEARCH))
     def get(self, request: Request) -> Response:
         query = Query(request, (*LIST_FILTERS, *FILTERS))
         page = TaskManager().list_tasks(actor=self.actor, **query.list_filters(), **filters_of(query))
         return page_response(page)
 
+    @documented(
+        "Submit a task",
+        shape(TaskDict),
+        body=NewTask,
+        status=201,
+        also=(409,),
+        example={"trace_id": "01a21202-8f2c-7000-8000-000000000000", "description": "分析销售数据"},
+        headers=("Idempotency-Key",),
+    )
     @idempotent
     def post(self, request: Request) -> Response:
         body = parsed(NewTask, request)
@@ -102,6 +115,11 @@ class TasksView(ApiView):
 class TaskView(ApiView):
     """One task."""
 
+    @documented(
+        "Get a task",
+        shape(TaskDict),
+        query=(number("wait", "Seconds to wait until it is final.", minimum=0, maximum=60, default=0.0),),
+    )
     def get(self, request: Request, task_id: str) -> Response:
         Query(request, ())
         return Response(TaskManager().get_task(task_id, actor=self.actor))
@@ -110,6 +128,7 @@ class TaskView(ApiView):
 class CancelTaskView(ApiView):
     """POST /tasks/{id}/cancel"""
 
+    @documented("Cancel a task", shape(TaskDict), body=Cancellation, also=(409,))
     def post(self, request: Request, task_id: str) -> Response:
         return Response(TaskManager().cancel_task(task_id, actor=self.actor, **parsed(Cancellation, request)))
 
@@ -117,6 +136,14 @@ class CancelTaskView(ApiView):
 class RetryTaskView(ApiView):
     """POST /tasks/{id}/retry"""
 
+    @documented(
+        "Run a final task again",
+        shape(TaskDict),
+        body=Retry,
+        status=201,
+        also=(409,),
+        headers=("Idempotency-Key",),
+    )
     @idempotent
     def post(self, request: Request, task_id: str) -> Response:
         retried = TaskManager().retry_task(task_id, actor=self.actor, **parsed(Retry, request))
@@ -126,6 +153,7 @@ class RetryTaskView(ApiView):
 class ShareTaskView(ApiView):
     """POST /tasks/{id}/share"""
 
+    @documented("Make a link that shows the task", LINK, body=Share)
     def post(self, request: Request, task_id: str) -> Response:
         seconds = parsed(Share, request).get("expires_seconds", share_link.DEFAULT_SECONDS)
         task = TaskManager().get_task(task_id, actor=self.actor)
@@ -136,6 +164,12 @@ class ShareTaskView(ApiView):
 class BulkView(ApiView):
     """POST /tasks/bulk"""
 
+    @documented(
+        "Cancel or retry many tasks",
+        shape(BulkResult),
+        body=Bulk,
+        example={"action": "cancel", "filter": {"agent_type": "data_analyst"}, "dry_run": True},
+    )
     def post(self, request: Request) -> Response:
         body = parsed(Bulk, request)
         given: dict[str, Any] = dict(request.data)["filter"]
@@ -158,6 +192,11 @@ class BulkView(ApiView):
 class TraceTasksView(ApiView):
     """GET /traces/{id}/tasks"""
 
+    @documented(
+        "List the tasks of a trace",
+        page_of(TaskDict),
+        query=(*PAGING, text("status", "Status; repeated: or.", many=True)),
+    )
     def get(self, request: Request, trace_id: str) -> Response:
         query = Query(request, (*LIST_FILTERS, "status"))
         page = TaskManager().list_tasks(

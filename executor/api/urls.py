@@ -13,6 +13,7 @@ urlpatterns = [
     path("tasks/<str:task_id>/retry", tasks.RetryTaskView.as_view()),
     path("tasks/<str:task_id>/share", tasks.ShareTaskView.as_view()),
     path("tasks/<str:task_id>/events", events.EventsView.as_view()),
+    path("tasks/<str:task_id>/stream", events.StreamView.as_view()),
     path("tasks/<str:task_id>/artifacts", artifacts.ArtifactsView.as_view()),
     path("tasks/<str:task_id>/artifacts/<str:artifact_id>", artifacts.ArtifactView.as_view()),
     path("stats", engine.StatsView.as_view()),

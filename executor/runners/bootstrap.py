@@ -18,6 +18,8 @@ import traceback
 from typing import Any
 
 EXIT_RETRYABLE = 75
+MAX_LINE_BYTES = 4 * 1024 * 1024
+"""The longest line that the worker reads."""
 
 
 class PipeChannel:
@@ -35,6 +37,8 @@ class PipeChannel:
     def emit(self, event: dict[str, Any]) -> None:
         """Write one line; a worker that is gone takes this process with it, so nothing is caught here."""
         line = json.dumps(event, default=str).encode() + b"\n"
+        if len(line) > MAX_LINE_BYTES:
+            raise too_large(event, len(line))
         with self._lock:
             while line:
                 line = line[os.write(self._events, line) :]
@@ -67,6 +71,19 @@ class PipeChannel:
         with self._replied:
             self._closed = True
             self._replied.notify_all()
+
+
+def too_large(event: dict[str, Any], size: int) -> Exception:
+    """The error for an event that the worker would not read."""
+    from gateway.errors import AgentError
+
+    class TooLarge(AgentError):
+        code = "output_limit"
+
+    return TooLarge(
+        f"A {event['type']} of {size:,} bytes is too large; at most {MAX_LINE_BYTES:,} are taken.",
+        hint="Write it to a file of the workspace and keep that with ctx.artifact().",
+    )
 
 
 class AwaitedPipe:

@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from executor.agent_events import SAYABLE, STORABLE
 from executor.execution_context import assignment_of, durable, environment_of
-from executor.run import Run, WorkerLost
+from executor.own_threads import in_own_thread
+from executor.run import OutputLimit, Run, WorkerLost
 from executor.runners import process_tree
+from executor.runners.bootstrap import MAX_LINE_BYTES
+from executor.runners.child_process import ChildProcess
 from executor.runners.line_reader import LineReader
 from gateway.errors import AgentNotConfigured, Cancelled, GatewayError, Retryable
 from lifecycle.entrypoint import import_path
@@ -24,7 +27,6 @@ if TYPE_CHECKING:
     from gateway.context import Assignment
 
 BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
-MAX_EVENT_LINE = 4 * 1024 * 1024
 MAX_LOG_LINE = 32 * 1024
 LEFTOVER_SECONDS = 2.0
 """How long output may still come after the process ended: some child may hold the pipe open."""
@@ -45,12 +47,6 @@ class RetryableChildError(ChildError, Retryable):
     def __init__(self, message: str, described: Any = None, hint: str = "") -> None:
         Retryable.__init__(self, message, hint=hint)
         self.described = described
-
-
-class OutputLimit(GatewayError):
-    """The child wrote more than its type's ``output_mb``."""
-
-    code = "output_limit"
 
 
 async def run_in_child(run: Run) -> Any:
@@ -76,7 +72,7 @@ class Child:
     def __init__(self, run: Run, assignment: Assignment) -> None:
         self._run = run
         self._assignment = assignment
-        self._started: asyncio.subprocess.Process | None = None
+        self._started: ChildProcess | None = None
         self._readers: list[asyncio.Task[None]] = []
         self._requests: set[asyncio.Task[None]] = set()
         self._answer: dict[str, Any] | None = None
@@ -90,18 +86,14 @@ class Child:
         runner = self._run.claim.config.runner
         read_end, write_end = os.pipe()
         try:
-            self._started = await asyncio.create_subprocess_exec(
+            self._started = await ChildProcess.start(
                 runner.python or sys.executable,
                 str(BOOTSTRAP),
                 runner.entrypoint,
                 str(write_end),
                 str(os.getpid()),
                 *import_path(),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
                 pass_fds=[write_end],
-                start_new_session=True,
                 cwd=self._assignment.workspace.path,
                 env=environment,
             )
@@ -116,18 +108,18 @@ class Child:
         self._send(told(self._assignment))
         self._readers = [
             asyncio.create_task(self._read_events(read_end)),
-            asyncio.create_task(self._read_log(self._process.stdout, "info")),
-            asyncio.create_task(self._read_log(self._process.stderr, "warning")),
+            asyncio.create_task(self._read_log(self._process.output, "info")),
+            asyncio.create_task(self._read_log(self._process.errors, "warning")),
         ]
 
     @property
-    def _process(self) -> asyncio.subprocess.Process:
+    def _process(self) -> ChildProcess:
         assert self._started is not None  # noqa: S101 - nothing is asked of a child before it was started
         return self._started
 
     async def follow(self) -> Any:
         """Wait for the end of the process and return the result that it told."""
-        ended = asyncio.create_task(self._process.wait())
+        ended = asyncio.create_task(self._process.ended())
         over = asyncio.create_task(self._over.wait())
         try:
             await asyncio.wait({ended, over}, return_when=asyncio.FIRST_COMPLETED)
@@ -149,7 +141,7 @@ class Child:
             self._send({"type": "cancel"})
         process_tree.kill_group(self._process.pid, signal.SIGTERM)
         try:
-            await asyncio.wait_for(self._process.wait(), self._run.grace)
+            await asyncio.wait_for(self._process.ended(), self._run.grace)
         except TimeoutError:
             self._run.killed = True
 
@@ -159,13 +151,12 @@ class Child:
             return
         process_tree.kill_group(self._process.pid, signal.SIGKILL)
         claim = self._run.claim
-        await asyncio.to_thread(process_tree.kill_marked, str(claim.task_id), claim.attempt)
-        await self._process.wait()
+        await in_own_thread(process_tree.kill_marked, str(claim.task_id), claim.attempt)
+        await self._process.ended()
         await asyncio.wait(self._readers, timeout=LEFTOVER_SECONDS)
         for task in [*self._readers, *self._requests]:
             task.cancel()
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        self._process.close()
 
     def _result(self, code: int) -> Any:
         answer = self._answer
@@ -184,8 +175,7 @@ class Child:
         raise ChildError(message, described)
 
     def _send(self, message: dict[str, Any]) -> None:
-        assert self._process.stdin is not None  # noqa: S101 - it was started with a pipe
-        self._process.stdin.write(json.dumps(message).encode() + b"\n")
+        self._process.send(json.dumps(message).encode() + b"\n")
 
     def _count(self, size: int) -> None:
         self._bytes += size
@@ -198,18 +188,17 @@ class Child:
         pipe = os.fdopen(read_end, "rb")
         transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stream), pipe)
         try:
-            await LineReader(stream, MAX_EVENT_LINE, split=False).each(self._event, self._count)
+            await LineReader(stream, MAX_LINE_BYTES, split=False).each(self._event, self._count)
         finally:
             transport.close()
 
-    async def _read_log(self, stream: asyncio.StreamReader | None, level: str) -> None:
+    async def _read_log(self, stream: asyncio.StreamReader, level: str) -> None:
         def write(line: str) -> None:
             if level == "warning":
                 self._error_tail = (self._error_tail + line + "\n")[-ERROR_TAIL:]
             if line.strip():
                 self._run.say({"type": "log", "level": level, "message": line})
 
-        assert stream is not None  # noqa: S101 - it was started with a pipe
         await LineReader(stream, MAX_LOG_LINE, split=True).each(write, self._count)
 
     def _event(self, line: str) -> None:
@@ -254,6 +243,8 @@ def _raised(answer: dict[str, Any]) -> Exception:
     message, hint = str(answer.get("message", "")), str(answer.get("hint", ""))
     if answer.get("code") == "agent_not_configured":
         return AgentNotConfigured(message, hint=hint)
+    if answer.get("code") == "output_limit":
+        return OutputLimit(message, hint=hint)
     if answer.get("code") == "cancelled":
         return Cancelled(message)
     if answer.get("retryable"):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
+import inspect
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from executor.execution_context import LoopChannel, assignment_of
+from executor.own_threads import in_own_thread
 from gateway.context import AsyncContext
 from gateway.errors import AgentNotConfigured
 
@@ -23,7 +24,12 @@ async def run_on_loop(run: Run) -> Any:
     agent = _loaded.get(run.claim.config.runner.entrypoint)
     if agent is None:
         # Importing a framework can take seconds: not on the loop, where every other run would wait.
-        agent = await asyncio.to_thread(load, run.claim.config.runner.entrypoint)
+        agent = await in_own_thread(load, run.claim.config.runner.entrypoint)
+    if not inspect.iscoroutinefunction(agent):
+        raise AgentNotConfigured(
+            f"{run.claim.config.runner.entrypoint} is no coroutine function any more.",
+            hint="Run `python manage.py config reload`, which looks at it again.",
+        )
     try:
         return await agent(AsyncContext(assignment_of(run.claim), LoopChannel(run)))
     except (SystemExit, KeyboardInterrupt) as exc:

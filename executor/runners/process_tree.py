@@ -17,20 +17,25 @@ def kill_group(leader: int, signal_number: int) -> None:
         os.killpg(leader, signal_number)
 
 
-def marked(task_id: str, attempt: int) -> list[psutil.Process]:
-    """The processes whose environment carries this attempt; it is kept through ``fork`` and ``setsid``."""
-    found = []
+def all_marked() -> dict[tuple[str, str], list[psutil.Process]]:
+    """The processes of this machine that carry an attempt, by task id and attempt number.
+
+    They carry it in their environment, which is kept through ``fork`` and ``setsid``.
+    """
+    found: dict[tuple[str, str], list[psutil.Process]] = {}
     me = os.getpid()
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             environment = process.environ()
-            if (
-                process.pid != me
-                and environment.get(MARK) == task_id
-                and environment.get("GATEWAY_ATTEMPT") == str(attempt)
-            ):
-                found.append(process)
+            if MARK in environment and process.pid != me:
+                key = environment[MARK], environment.get("GATEWAY_ATTEMPT", "")
+                found.setdefault(key, []).append(process)
     return found
+
+
+def marked(task_id: str, attempt: int) -> list[psutil.Process]:
+    """The processes that carry this attempt."""
+    return all_marked().get((task_id, str(attempt)), [])
 
 
 def kill_marked(task_id: str, attempt: int) -> int:

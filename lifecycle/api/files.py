@@ -12,12 +12,36 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from gateway.errors import BadRequest
+from lifecycle.api.schema import documented, text
 from lifecycle.api.views import ApiView, Query
 from lifecycle.input_rules import refuse
 from lifecycle.workspace_manager import WorkspaceManager
 
 TAG = re.compile(r'"([0-9a-f]{64})"|\*')
 CHUNK = 1024 * 1024
+BINARY = {"type": "string", "format": "binary"}
+STRING = {"type": "string"}
+INTEGER = {"type": "integer"}
+KEPT = {
+    "type": "object",
+    "required": ["path", "size", "sha256"],
+    "properties": {"path": STRING, "size": INTEGER, "sha256": STRING},
+}
+FILE = {
+    "type": "object",
+    "required": ["path", "kind", "size", "modified_at"],
+    "properties": {
+        "path": STRING,
+        "kind": {"type": "string", "enum": ["file", "dir"]},
+        "size": INTEGER,
+        "modified_at": STRING,
+    },
+}
+FILES = {
+    "type": "object",
+    "required": ["items", "next_cursor"],
+    "properties": {"items": {"type": "array", "items": FILE}, "next_cursor": {"type": "null"}},
+}
 
 
 class AnyBody(BaseParser):
@@ -32,6 +56,7 @@ class AnyBody(BaseParser):
 class FilesView(ApiView):
     """One folder of a workspace."""
 
+    @documented("List a folder", FILES, query=(text("path", "The folder; none: the top."),))
     def get(self, request: Request, workspace_id: str) -> Response:
         query = Query(request, ("path",))
         files = WorkspaceManager().list_files(workspace_id, query.text("path") or "", actor=self.actor)
@@ -43,6 +68,13 @@ class FileView(ApiView):
 
     parser_classes = (AnyBody,)
 
+    @documented(
+        "Download a file",
+        BINARY,
+        media_type="application/octet-stream",
+        headers=("If-None-Match",),
+        also=(304, 409),
+    )
     def get(self, request: Request, workspace_id: str, path: str) -> HttpResponseBase:
         file = WorkspaceManager().read_file(workspace_id, path, actor=self.actor)
         digest = hashlib.sha256()
@@ -51,6 +83,13 @@ class FileView(ApiView):
         file.seek(0)
         return download(request, file, path.rpartition("/")[2], digest.hexdigest())
 
+    @documented(
+        "Write a file",
+        KEPT,
+        body={"application/octet-stream": BINARY},
+        headers=("If-Match", "If-None-Match"),
+        also=(409, 412),
+    )
     def put(self, request: Request, workspace_id: str, path: str) -> Response:
         match = request.headers.get("If-Match")
         none_match = request.headers.get("If-None-Match")
@@ -66,6 +105,7 @@ class FileView(ApiView):
         )
         return Response(kept, headers={"ETag": f'"{kept["sha256"]}"'})
 
+    @documented("Delete a file", None, status=204, headers=("If-Match",), also=(409, 412))
     def delete(self, request: Request, workspace_id: str, path: str) -> Response:
         match = request.headers.get("If-Match")
         WorkspaceManager().delete_file(

@@ -7,8 +7,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from lifecycle.api.idempotency import idempotent
+from lifecycle.api.schema import PAGING, SEARCH, documented, number, page_of, shape
 from lifecycle.api.views import LIST_FILTERS, ApiView, Query, page_response, parsed
-from lifecycle.trace_manager import TraceManager
+from lifecycle.span_dict import SpanChanges
+from lifecycle.trace_manager import TraceDict, TraceManager
 
 FILTERS = (
     *LIST_FILTERS,
@@ -44,6 +46,7 @@ class ChangedTrace(serializers.Serializer):
 class TracesView(ApiView):
     """All traces."""
 
+    @documented("List the traces", page_of(TraceDict), query=(*PAGING, *SEARCH))
     def get(self, request: Request) -> Response:
         query = Query(request, FILTERS)
         page = TraceManager().list_traces(
@@ -59,6 +62,15 @@ class TracesView(ApiView):
         )
         return page_response(page)
 
+    @documented(
+        "Create a trace",
+        shape(TraceDict),
+        body=NewTrace,
+        status=201,
+        also=(409,),
+        example={"workspace_id": "user_001", "agent_type": "data_analyst"},
+        headers=("Idempotency-Key",),
+    )
     @idempotent
     def post(self, request: Request) -> Response:
         trace_id = TraceManager().create_trace(actor=self.actor, **parsed(NewTrace, request))
@@ -69,9 +81,11 @@ class TracesView(ApiView):
 class TraceView(ApiView):
     """One trace."""
 
+    @documented("Get a trace", shape(TraceDict))
     def get(self, request: Request, trace_id: str) -> Response:
         return Response(TraceManager().get_trace(trace_id, actor=self.actor))
 
+    @documented("Change a trace", shape(TraceDict), body=ChangedTrace)
     def patch(self, request: Request, trace_id: str) -> Response:
         changes = parsed(ChangedTrace, request)
         return Response(TraceManager().update_trace(trace_id, actor=self.actor, **changes))
@@ -80,6 +94,7 @@ class TraceView(ApiView):
 class CloseTraceView(ApiView):
     """POST /traces/{id}/close"""
 
+    @documented("Close a trace", shape(TraceDict), also=(409,))
     def post(self, request: Request, trace_id: str) -> Response:
         return Response(TraceManager().close_trace(trace_id, actor=self.actor))
 
@@ -87,6 +102,14 @@ class CloseTraceView(ApiView):
 class SpansView(ApiView):
     """GET /traces/{id}/spans"""
 
+    @documented(
+        "List the spans that changed",
+        shape(SpanChanges),
+        query=(
+            number("after", "Changes after this number.", minimum=0, maximum=2**53, default=0),
+            number("limit", "Spans at most.", minimum=1, maximum=1000, default=1000),
+        ),
+    )
     def get(self, request: Request, trace_id: str) -> Response:
         query = Query(request, ("after", "limit"))
         changes = TraceManager().list_spans(

@@ -7,8 +7,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from lifecycle.api.idempotency import idempotent
+from lifecycle.api.schema import PAGING, documented, page_of, shape
 from lifecycle.api.views import LIST_FILTERS, ApiView, Query, page_response, parsed
-from lifecycle.workspace_manager import WorkspaceManager
+from lifecycle.workspace_manager import WorkspaceDict, WorkspaceManager
 
 
 class NewWorkspace(serializers.Serializer):
@@ -33,10 +34,20 @@ class ChangedWorkspace(serializers.Serializer):
 class WorkspacesView(ApiView):
     """All workspaces."""
 
+    @documented("List the workspaces", page_of(WorkspaceDict), query=PAGING)
     def get(self, request: Request) -> Response:
         query = Query(request, LIST_FILTERS)
         return page_response(WorkspaceManager().list_workspaces(actor=self.actor, **query.list_filters()))
 
+    @documented(
+        "Create a workspace",
+        shape(WorkspaceDict),
+        body=NewWorkspace,
+        status=201,
+        also=(409,),
+        example={"id": "user_001", "title": "Anna"},
+        headers=("Idempotency-Key",),
+    )
     @idempotent
     def post(self, request: Request) -> Response:
         made = WorkspaceManager().create_workspace(actor=self.actor, **parsed(NewWorkspace, request))
@@ -50,9 +61,11 @@ class WorkspaceView(ApiView):
 
     write_scope = "admin"
 
+    @documented("Get a workspace", shape(WorkspaceDict))
     def get(self, request: Request, workspace_id: str) -> Response:
         return Response(WorkspaceManager().get_workspace(workspace_id, actor=self.actor))
 
+    @documented("Change a workspace", shape(WorkspaceDict), body=ChangedWorkspace)
     def patch(self, request: Request, workspace_id: str) -> Response:
         changes = parsed(ChangedWorkspace, request)
         return Response(WorkspaceManager().update_workspace(workspace_id, actor=self.actor, **changes))
@@ -63,6 +76,7 @@ class ArchiveWorkspaceView(ApiView):
 
     write_scope = "admin"
 
+    @documented("Archive a workspace", shape(WorkspaceDict), also=(409,))
     def post(self, request: Request, workspace_id: str) -> Response:
         return Response(WorkspaceManager().archive_workspace(workspace_id, actor=self.actor))
 
@@ -72,5 +86,6 @@ class RestoreWorkspaceView(ApiView):
 
     write_scope = "admin"
 
+    @documented("Restore a workspace", shape(WorkspaceDict), also=(409,))
     def post(self, request: Request, workspace_id: str) -> Response:
         return Response(WorkspaceManager().restore_workspace(workspace_id, actor=self.actor))

@@ -43,7 +43,7 @@ class Command(BaseCommand):
             require_migrated()
         except NotReady as exc:
             raise CommandError(str(exc)) from None
-        for report in AgentTypeManager().import_files():
+        for report in AgentTypeManager().import_files(look_again=True):
             if report.outcome == "refused":
                 self.stderr.write(f"agent type {report.name} refused: {report.message}")
         connections.close_all()

@@ -25,7 +25,7 @@ class Command(BaseCommand):
                 reports = manager.check_files()
             else:
                 require_migrated()
-                reports = manager.import_files()
+                reports = manager.import_files(look_again=True)
         except GatewayError as exc:
             raise CommandError(str(exc)) from None
         for report in reports:

@@ -44,7 +44,7 @@ def list_(limit: Limit = 100, as_json: Json = False) -> None:
 
 @app.command(help=say("Show an agent type: what it does, its limits and settings, its versions."))
 def show(
-    name: Annotated[str, typer.Argument(help=say("The agent type."))],
+    name: Annotated[str, typer.Argument(metavar="NAME", help=say("The agent type."))],
     as_json: Json = False,
 ) -> None:
     output = Output(as_json)

@@ -18,7 +18,8 @@ from gateway.client.python.types import WhoAmI
 
 def login(
     url: Annotated[
-        str | None, typer.Argument(help=say("The server's address, such as http://gateway-host:8000."))
+        str | None,
+        typer.Argument(metavar="URL", help=say("The server's address, such as http://gateway-host:8000.")),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -21,6 +21,8 @@ from gateway.errors import (
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
+NO_COMMAND = re.compile(r"No such command '(?P<name>.*?)'\.(?: Did you mean '(?P<likely>[^']+)')?")
+
 # What is said in English where no terminal's language is known; here it is.
 SENTENCES = (
     "{url} cannot be reached.",
@@ -71,20 +73,27 @@ def usage_sentence(error: Exception) -> str | None:
     if kind == "MissingParameter":
         return say("Missing: {name}", name=_name(parser_error))
     if kind == "NoSuchOption":
-        return say("There is no option {name}.", name=parser_error.option_name) + _meant(parser_error)
-    if kind == "NoSuchCommand":
-        return say("There is no command {name}.", name=parser_error.command_name) + _meant(parser_error)
+        return say("There is no option {name}.", name=parser_error.option_name) + _meant(
+            next(iter(parser_error.possibilities or ()), None)
+        )
     if kind == "BadParameter":
         return f"{_name(parser_error)}: {parser_error.message}"
-    return str(parser_error.format_message())
+    message = str(parser_error.format_message())
+    if found := NO_COMMAND.match(message):
+        return say("There is no command {name}.", name=found["name"]) + _meant(found["likely"])
+    return message
 
 
 def _name(error: Any) -> str:
     if error.param_hint:
         return error.param_hint if isinstance(error.param_hint, str) else " / ".join(error.param_hint)
-    return str(error.param.get_error_hint(error.ctx)) if error.param is not None else ""
+    if error.param is None:
+        return ""
+    is_option = error.param.param_type_name == "option"
+    return str(
+        max(error.param.opts, key=len) if is_option else error.param.metavar or error.param.name.upper()
+    )
 
 
-def _meant(error: Any) -> str:
-    likely = getattr(error, "possibilities", None)
-    return " " + say("Did you mean {name}?", name=", ".join(likely)) if likely else ""
+def _meant(likely: str | None) -> str:
+    return " " + say("Did you mean {name}?", name=likely) if likely else ""

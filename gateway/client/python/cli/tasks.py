@@ -59,7 +59,9 @@ def manner_of(follow_it: bool, wait: bool) -> Manner | None:
 
 @app.command(help=say("Give an agent a task, in a trace or in a new one."))
 def submit(
-    description: Annotated[str, typer.Argument(help=say("What to do; - reads it from stdin."))],
+    description: Annotated[
+        str, typer.Argument(metavar="DESCRIPTION", help=say("What to do; - reads it from stdin."))
+    ],
     trace: Annotated[
         str | None, typer.Option("--trace", "-t", metavar="ID", help=say("The trace to go on in."))
     ] = None,

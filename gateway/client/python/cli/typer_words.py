@@ -21,20 +21,23 @@ def translate(command: Any) -> Any:
             param.help = say("Let the shell complete this command.")
         elif "--show-completion" in param.opts:
             param.help = say("Print the shell's completion of this command, to install it by hand.")
-    _help_option(command)
+    _flags_and_help(command)
     return command
 
 
-def _help_option(command: Any) -> None:
+def _flags_and_help(command: Any) -> None:
+    for param in command.params:
+        if getattr(param, "is_flag", False):
+            param.metavar = ""  # a flag takes no value; the word <bool> says nothing
     # Each command makes its help option when it is first asked for it.
     made = command.get_help_option
 
     def get_help_option(context: Any) -> Any:
         option = made(context)
         if option is not None:
-            option.help = say("Show this message.")
+            option.help, option.metavar = say("Show this message."), ""
         return option
 
     command.get_help_option = get_help_option
     for child in getattr(command, "commands", {}).values():
-        _help_option(child)
+        _flags_and_help(child)

@@ -109,7 +109,7 @@ def restore(workspace: WorkspaceId, as_json: Json = False) -> None:
 @app.command(help=say("List one folder of a workspace."))
 def files(
     workspace: WorkspaceId,
-    path: Annotated[str, typer.Argument(help=say("The folder; without it, the top."))] = "",
+    path: Annotated[str, typer.Argument(metavar="PATH", help=say("The folder; without it, the top."))] = "",
     as_json: Json = False,
 ) -> None:
     with connect() as client:
@@ -148,10 +148,12 @@ def upload(
 @app.command(help=say("Fetch a file of a workspace."))
 def download(
     workspace: WorkspaceId,
-    path: Annotated[str, typer.Argument(help=say("The file's path in the workspace."))],
+    path: Annotated[str, typer.Argument(metavar="PATH", help=say("The file's path in the workspace."))],
     target: Annotated[
         Path | None,
-        typer.Argument(help=say("File or folder of this machine; without it, the current folder.")),
+        typer.Argument(
+            metavar="TARGET", help=say("File or folder of this machine; without it, the current folder.")
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
