@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from urllib.parse import urljoin
 
 import typer
 from rich.text import Text
@@ -145,7 +146,7 @@ def show(task_id: TaskId, as_json: Json = False) -> None:
         if as_json:
             output.json(task)
             return
-        output.facts(facts_of(task))
+        output.facts(facts_of(task, client.server.url))
         if task["status"] == "failed":
             failed(task["error"], output)
         show_result(task["result"], output)
@@ -209,7 +210,7 @@ def retry(
         _go_on(client, client.retry_task(task_id, input=given), output, manner, timeout)
 
 
-def facts_of(task: Task) -> list[tuple[str, Text | str | None]]:
+def facts_of(task: Task, server: str) -> list[tuple[str, Text | str | None]]:
     """What there is to say of a task, line by line."""
     blocked = task["blocked_by"]
     version = f" v{task['agent_version']}" if task["agent_version"] else ""
@@ -232,7 +233,7 @@ def facts_of(task: Task) -> list[tuple[str, Text | str | None]]:
         (say("retry of"), task["retry_of"]),
         (say("labels"), "  ".join(f"{key}={value}" for key, value in task["labels"].items())),
         (say("tokens"), _tokens(task["usage"])),
-        (say("page"), task["url"]),
+        (say("page"), urljoin(server, task["url"])),
     ]
 
 
