@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -17,7 +18,9 @@ from gateway.client.printable import printable
 from gateway.client.python.cli.speech import say
 from gateway.client.task_view import MARKS, STYLES
 
-Row = Mapping[str, Any]
+GAP = 2
+NARROWEST = 8
+"""What a column that gives way keeps at least."""
 
 
 @dataclass(frozen=True)
@@ -93,19 +96,26 @@ class Output:
         self.out.print(grid)
 
     def _table(self, columns: Sequence[Column], rows: Sequence[Any]) -> Table:
-        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+        table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="bold")
         shown = [column for column in columns if column.from_width <= self.out.width]
-        for column in shown:
+        cells = [[self._shown(column, row) for column in shown] for row in rows]
+        widths = [
+            max(cell_len(column.title), *(row[number].cell_len for row in cells))
+            for number, column in enumerate(shown)
+        ]
+        for column, width in zip(shown, widths, strict=True):
+            others = sum(widths) - width + GAP * len(widths)
+            if column.cut:
+                width = max(min(width, self.out.width - others), NARROWEST)
             table.add_column(
                 column.title,
                 justify="right" if column.right else "left",
+                width=width,
                 no_wrap=True,
                 overflow="ellipsis" if column.cut else "fold",
-                min_width=8 if column.cut else None,
-                ratio=None,
             )
-        for row in rows:
-            table.add_row(*[self._shown(column, row) for column in shown])
+        for row in cells:
+            table.add_row(*row)
         return table
 
     def _shown(self, column: Column, row: Any) -> Text:
