@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Unpack, cast
 
-from gateway.client.python.downloads import Progress, save
+from gateway.client.python.downloads import Progress, fetch, save
 from gateway.client.python.paging import PAGE_ROWS, every, query_of
 from gateway.client.python.problems import is_transient
 from gateway.client.python.streams import EventStream
@@ -179,6 +180,12 @@ class TaskVerbs:
         """
         path = _path(task_id, f"/artifacts/{segment(artifact_id, 'artifact_id')}")
         return save(self._http, path, Path(target), progress)
+
+    def read_artifact(self, task_id: str, artifact_id: str) -> bytes:
+        """The kept content of one artifact, whole; see ``download_artifact`` for large ones."""
+        content = io.BytesIO()
+        fetch(self._http, _path(task_id, f"/artifacts/{segment(artifact_id, 'artifact_id')}"), content)
+        return content.getvalue()
 
     def share_task(self, task_id: str, *, expires_seconds: int | None = None) -> str:
         """A link to the task's live page for whoever has it; read-only, and only for a time."""

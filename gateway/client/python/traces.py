@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any, Unpack, cast
 
 from gateway.client.python.paging import PAGE_ROWS, every, query_of
@@ -50,9 +51,31 @@ class TraceVerbs:
         return cast("Trace", self._http.json(Call("GET", _path(trace_id))))
 
     def list_traces(
-        self, *, limit: int = 50, cursor: str | None = None, **wanted: Unpack[TraceFilters]
+        self,
+        *,
+        workspace_id: str | Sequence[str] | None = None,
+        agent_type: str | Sequence[str] | None = None,
+        status: str | Sequence[str] | None = None,
+        labels: Sequence[tuple[str, str]] = (),
+        q: str | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
     ) -> Page[Trace]:
-        """Traces, newest first; at most ``limit`` (1 to 200) a page, whose ``next_cursor`` leads on."""
+        """Traces, newest first; at most ``limit`` (1 to 200) a page, whose ``next_cursor`` leads on.
+
+        Several values of one filter mean *or*; ``q`` searches ids and titles.
+        """
+        wanted: TraceFilters = {
+            "workspace_id": workspace_id,
+            "agent_type": agent_type,
+            "status": status,
+            "labels": labels,
+            "q": q,
+            "created_after": created_after,
+            "created_before": created_before,
+        }
         return Page(*self._http.page("/traces", query_of(wanted), limit, cursor))
 
     def iterate_traces(self, **wanted: Unpack[TraceFilters]) -> Iterator[Trace]:
