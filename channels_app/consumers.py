@@ -1,7 +1,8 @@
 """Sockets: a task's events, and the states of a trace's or workspace's tasks.
 
 Daphne has no back-pressure (one client that did not read was measured to cost 300 MiB), so the window is
-ours: at most 256 events go out beyond the last ack, and a client that acks nothing for 30 s is closed.
+ours: at most 256 events, or 2 MiB of them, go out beyond the last ack, and a client that acks nothing for
+GATEWAY_SOCKET_ACK_SECONDS is closed.
 """
 
 from __future__ import annotations
@@ -9,30 +10,37 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
+import re
 import time
+from collections import deque
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError
 
 from channels_app.hub import Feed, Head, hub
 from executor import share_link, task_manager
 from executor.models import Task
-from gateway.errors import GatewayError, NotAllowed, NotFound, NotSignedIn
+from gateway.errors import GatewayError, NotAllowed, NotFound, NotSignedIn, TooManyRequests
 from lifecycle import trace_manager, workspace_manager
 from lifecycle.actors import Actor
 from lifecycle.api.person import actor_of_scope
 from lifecycle.database_threads import run
 
+logger = logging.getLogger(__name__)
+
 WINDOW = 256
-ACK_SECONDS = 30.0
+WINDOW_BYTES = 2 * 1024 * 1024
+"""Of that size are the events beyond the last ack, give or take one look at the log."""
 RIGHTS_SECONDS = 4.0
 MAX_FRAME = 4096
 
 SIGN_IN, FORBIDDEN, UNKNOWN, NO_ACK, DONE = 4401, 4403, 4404, 4408, 1000
+BROKEN, LATER = 1011, 1013
 
 
 class Socket(AsyncWebsocketConsumer):
@@ -52,7 +60,7 @@ class Socket(AsyncWebsocketConsumer):
             await asyncio.gather(self._work, return_exceptions=True)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        with contextlib.suppress(ValueError, TypeError):
+        with contextlib.suppress(ValueError, RecursionError):
             told = json.loads((text_data or "")[:MAX_FRAME])
             if isinstance(told, dict):
                 self.told(told)
@@ -68,8 +76,11 @@ class Socket(AsyncWebsocketConsumer):
                 watching.add_done_callback(lambda _: rights.cancel())
         except* GatewayError as errors:
             await self.close(code=code_of(errors.exceptions[0]))
-        except* DatabaseError:
-            await self.close(code=1013)
+        except* (DatabaseError, InterfaceError):
+            await self.close(code=LATER)
+        except* Exception:
+            logger.exception("A socket failed")
+            await self.close(code=BROKEN)
 
     async def _watch(self) -> None:
         await self.watch(await run(self.allowed))
@@ -77,7 +88,7 @@ class Socket(AsyncWebsocketConsumer):
     async def _watch_rights(self) -> None:
         while True:
             await asyncio.sleep(RIGHTS_SECONDS)
-            with contextlib.suppress(DatabaseError):
+            with contextlib.suppress(DatabaseError, InterfaceError):
                 await run(self.allowed)
 
     def allowed(self) -> Any:
@@ -104,8 +115,9 @@ class TaskSocket(Socket):
 
     async def connect(self) -> None:
         after = self.query("after")
-        self._sent = self._acked = int(after) if after.isdigit() and len(after) < 10 else 0
+        self._sent = self._acked = int(after) if re.fullmatch("[0-9]{1,9}", after) else 0
         self._acked_at = time.monotonic()
+        self._owed: deque[tuple[int, int]] = deque()
         self._news = asyncio.Event()
         await super().connect()
 
@@ -117,6 +129,9 @@ class TaskSocket(Socket):
         if isinstance(after, int) and 0 <= after < 2**31:
             self._sent = self._acked = after
             self._acked_at = time.monotonic()
+            self._owed.clear()
+        while self._owed and self._owed[0][0] <= self._acked:
+            self._owed.popleft()
         self._news.set()
 
     def allowed(self) -> Task:
@@ -131,7 +146,8 @@ class TaskSocket(Socket):
         async with hub.watch(what.pk) as feed:
             shown: Head | None = None
             while True:
-                changed = feed.changed
+                changed = feed.changed  # both before looking: what comes meanwhile is not slept through
+                self._news.clear()
                 if await self._send_events(feed):
                     continue
                 if feed.head != shown and self._sent >= feed.head.last_seq:
@@ -146,14 +162,21 @@ class TaskSocket(Socket):
 
     async def _send_events(self, feed: Feed) -> bool:
         room = WINDOW - (self._sent - self._acked)
-        if room <= 0 or self._sent >= feed.head.last_seq:
+        reached = feed.head.last_seq
+        if room <= 0 or self._sent >= reached or sum(size for _, size in self._owed) > WINDOW_BYTES:
             return False
-        entries = await hub.read(feed, self._sent, room)
-        if not entries:
-            return False
+        began = self._sent
+        entries = await hub.read(feed, began, room)
+        if self._sent != began:
+            return True  # the client asked for other events meanwhile
+        if not entries:  # they are no longer kept
+            self._acked = reached if self._acked == began else self._acked
+            self._sent = reached
+            return True
         if self._sent == self._acked:
             self._acked_at = time.monotonic()  # from here on an ack is owed
         self._sent = entries[-1].seq
+        self._owed.append((self._sent, sum(len(one.json) for one in entries)))
         frame = b'{"type":"events","events":[' + b",".join(one.json for one in entries) + b"]}"
         await self.send(text_data=frame.decode())
         return True
@@ -161,10 +184,9 @@ class TaskSocket(Socket):
     async def _wait(self, feed: Feed, changed: asyncio.Event) -> bool:
         """Wait for news of the task or of the client; False if an ack is overdue."""
         owed = self._sent > self._acked
-        left = self._acked_at + ACK_SECONDS - time.monotonic() if owed else None
+        left = self._acked_at + settings.GATEWAY_SOCKET_ACK_SECONDS - time.monotonic() if owed else None
         if left is not None and left <= 0:
             return False
-        self._news.clear()
         waits = [asyncio.create_task(one.wait()) for one in (changed, self._news)]
         try:
             await asyncio.wait(waits, timeout=left, return_when=asyncio.FIRST_COMPLETED)
@@ -187,9 +209,9 @@ class TraceSocket(Socket):
 
     async def _relay(self, kind: str, key: str, filters: dict[str, Any]) -> None:
         async with hub.watch_group(kind, key, filters) as queue:
-            while True:
-                head = await queue.get()
+            while (head := await queue.get()) is not None:
                 await self.send(text_data=head.frame().decode())
+        await self.close(code=LATER)
 
 
 class WorkspaceSocket(TraceSocket):
@@ -214,6 +236,8 @@ class UnknownSocket(Socket):
 
 def code_of(error: BaseException) -> int:
     """The close code of a refusal."""
+    if isinstance(error, TooManyRequests):
+        return LATER
     if isinstance(error, NotSignedIn):
         return SIGN_IN
     return FORBIDDEN if isinstance(error, NotAllowed) else UNKNOWN
@@ -225,7 +249,10 @@ def origin_allowed(scope: dict[str, Any]) -> bool:
     origin = headers.get(b"origin", b"").decode("latin1")
     if not origin:
         return b"authorization" in headers
-    host = urlsplit(origin).netloc
+    try:
+        host = urlsplit(origin).netloc
+    except ValueError:
+        return False
     own = headers.get(b"host", b"").decode("latin1")
     public = urlsplit(settings.GATEWAY_PUBLIC_URL).netloc
     return bool(host) and host in {own, public}

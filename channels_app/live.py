@@ -8,13 +8,13 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import orjson
 from django.http import QueryDict
 
 from channels_app.hub import Feed, hub
 from executor import task_dict, task_manager
 from executor.models import Task
 from gateway.errors import GatewayError
+from lifecycle import json_bytes
 from lifecycle.actors import Actor
 from lifecycle.api import problems
 from lifecycle.api.person import actor_of_scope
@@ -129,6 +129,7 @@ async def _stream(scope: Scope, key: str, send: Send) -> None:
 async def _follow(feed: Feed, after: int, send: Send) -> None:
     while True:
         changed = feed.changed  # taken before reading: a change meanwhile is not slept through
+        reached = feed.head.last_seq
         entries = await hub.read(feed, after)
         if entries:
             lines = [
@@ -136,6 +137,8 @@ async def _follow(feed: Feed, after: int, send: Send) -> None:
             ]
             await _write(send, b"".join(lines))
             after = entries[-1].seq
+        elif after < reached:
+            after = reached  # they are no longer kept
         elif feed.head.final and after >= feed.head.last_seq:
             return
         elif after >= feed.head.last_seq:
@@ -172,7 +175,7 @@ def _told(key: str, actor: Actor) -> task_dict.TaskDict:
 
 
 async def _send_json(data: Any, send: Send) -> None:
-    body = orjson.dumps(data)
+    body = json_bytes.dumps(data)
     length = (b"content-length", str(len(body)).encode())
     await _start(send, 200, [(b"content-type", b"application/json"), length])
     await send({"type": "http.response.body", "body": body})
@@ -180,7 +183,7 @@ async def _send_json(data: Any, send: Send) -> None:
 
 async def send_problem(error: GatewayError, status: int, request_id: str, send: Send) -> None:
     """Answer with a refusal, from outside Django."""
-    body = orjson.dumps(problems.body_of(error, status, request_id))
+    body = json_bytes.dumps(problems.body_of(error, status, request_id))
     headers = problems.headers_of(error, status) | {
         "Content-Type": problems.MEDIA_TYPE,
         "Content-Length": str(len(body)),

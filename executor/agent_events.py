@@ -46,6 +46,7 @@ def record(batch: Mapping[UUID, Sequence[RawEvent]]) -> set[UUID]:
     digests = {token: one for token, one in digests.items() if one.lines}
     if not digests:
         return set()
+    span_writer.lock_traces([token for token, one in digests.items() if one.spans])
     owners = events.append({token: one.lines for token, one in digests.items()})
     span_writer.write(
         {owners[token].task_id: (owners[token], one.spans) for token, one in _live(digests, owners)}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
@@ -36,6 +37,17 @@ def usage_of(event: RawEvent) -> dict[str, Any]:
     """What the step says it used."""
     usage = event.get("usage")
     return usage if isinstance(usage, dict) else {}
+
+
+def lock_traces(tokens: Collection[UUID]) -> None:
+    """Lock the traces of these attempts, before anything locks their tasks.
+
+    Submitting locks a trace first and then, to interrupt, its task: whoever took them the other way round
+    would end in a deadlock on PostgreSQL. SQLite has one writer anyway.
+    """
+    if tokens and connection.features.has_select_for_update:
+        traces = Trace.objects.filter(tasks__lease_token__in=tokens).order_by("pk")
+        list(traces.select_for_update(of=("self",), no_key=True).values_list("pk"))
 
 
 def write(shares: Mapping[UUID, Share]) -> None:

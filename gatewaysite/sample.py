@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from rich.live import Live
-from rich.markdown import Markdown
-from rich.panel import Panel
-from rich.table import Table
 
-from executor.task_manager import ArtifactDict, TaskManager
+from executor.task_manager import TaskManager
+from gateway.client.result_view import file_table, result_panel
 from gateway.client.task_view import TaskView
 from gateway.errors import AlreadyExists
 from lifecycle.actors import Actor
@@ -80,25 +78,10 @@ def follow(task_id: str, console: Console, words: Words) -> int:
 def show_result(task_id: str, console: Console, words: Words) -> None:
     """Print what the task returned and where its files are."""
     task = TaskManager().get_task(task_id)
-    result = task["result"]
-    summary = result.get("summary") if isinstance(result, dict) else result
-    if summary:
-        console.print(
-            Panel(Markdown(str(summary)), title=words("Result"), title_align="left", border_style="green")
-        )
+    panel = result_panel(task["result"], words)
+    if panel is not None:
+        console.print(panel)
     files = TaskManager().list_artifacts(task_id)
     if files:
-        console.print(_file_table(files, words))
+        console.print(file_table(files, words))
         console.print(words("They are in {path}", path=folder_of(task["workspace_id"])), style="dim")
-
-
-def _file_table(files: list[ArtifactDict], words: Words) -> Table:
-    table = Table(
-        title=words("Files"), title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0)
-    )
-    table.add_column(words("file"), no_wrap=True)
-    table.add_column(words("size"), justify="right")
-    table.add_column(words("what"), style="dim")
-    for file in files:
-        table.add_row(file["path"], f"{file['size']:,} B", file["title"])
-    return table

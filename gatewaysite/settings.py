@@ -157,6 +157,10 @@ SPECTACULAR_SETTINGS = {
 }
 GATEWAY_REQUESTS_PER_MINUTE = env.whole("GATEWAY_REQUESTS_PER_MINUTE", 6000, minimum=1)
 
+# --- Sockets ------------------------------------------------------------------
+# A socket whose client acknowledges nothing for this long, while events wait for it, is closed.
+GATEWAY_SOCKET_ACK_SECONDS = env.seconds("GATEWAY_SOCKET_ACK_SECONDS", 30, minimum=1)
+
 # --- Language and time --------------------------------------------------------
 LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
 LANGUAGE_CODE = env.choice("LANGUAGE_CODE", "en", [code for code, _ in LANGUAGES])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from django.core.exceptions import ValidationError
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Field, Model, Q, QuerySet
 
 from gateway.errors import InvalidInput
 from gateway.page import Page
@@ -31,10 +31,7 @@ def page(
     input_rules.whole(limit, "limit", low=1, high=MAX_LIMIT)
     rows = rows.order_by(*[f"-{key}" for key in keys])
     if cursor is not None:
-        try:
-            rows = rows.filter(_below(keys, _read(cursor, len(keys))))
-        except (ValueError, ValidationError):
-            raise _no_cursor() from None
+        rows = rows.filter(_below(keys, _read(cursor, rows.model, keys)))
     found = list(rows[: limit + 1])
     more = len(found) > limit
     found = found[:limit]
@@ -54,15 +51,24 @@ def _write(row: Model, keys: tuple[str, ...]) -> str:
     return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
 
 
-def _read(cursor: str, count: int) -> list[Any]:
+def _read(cursor: str, model: type[Model], keys: tuple[str, ...]) -> list[Any]:
+    """The keys in a cursor, as values that a database can be asked for."""
     try:
-        values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (ValueError, binascii.Error, UnicodeDecodeError):
-        values = None
-    is_key = isinstance(values, list) and len(values) == count
-    if not is_key or not all(isinstance(one, str) and "\x00" not in one for one in values):
-        raise _no_cursor()
-    return list(values)
+        texts = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if not isinstance(texts, list) or not all(isinstance(one, str) for one in texts):
+            raise _no_cursor()
+        return [_value(model, key, text) for key, text in zip(keys, texts, strict=True)]
+    except (ValueError, ValidationError, OverflowError, RecursionError):
+        raise _no_cursor() from None
+
+
+def _value(model: type[Model], key: str, text: str) -> Any:
+    if "\x00" in text:
+        raise ValueError(text)
+    text.encode()  # raises for half a surrogate pair
+    field: Field = model._meta.get_field(key)  # type: ignore[assignment]  # a key is a column
+    value = field.to_python(text)
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
 
 
 def _no_cursor() -> InvalidInput:

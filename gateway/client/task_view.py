@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,8 @@ from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
+
+from gateway.client.printable import printable
 
 if TYPE_CHECKING:
     from gateway.client.words import Words
@@ -40,20 +41,28 @@ STATUS_OF = {
 }
 LEVEL_STYLES = {"error": "red", "warning": "yellow", "debug": "dim"}
 LOG_LINES = 6
+TEXT_LINES = 8
+STEP_LINES = 12
+"""The newest that are shown; a live view must not outgrow the terminal."""
+TEXT_KEPT = 4_000
 
 
 class TaskView:
     """Feed it events in order; render it at any time, also while the task runs."""
 
-    def __init__(self, title: str, words: Words) -> None:
+    def __init__(self, title: str, words: Words, *, brief: bool = False) -> None:
+        """``brief`` leaves it at one line: how far the task is."""
         self.status = "pending"
+        self.note = ""
+        """Shown below the task, such as a lost connection; set by whoever follows it."""
         self._title = title
         self._words = words
+        self._brief = brief
         self._steps: dict[str, dict[str, Any]] = {}
         self._lines: list[Text] = []
+        self._text = ""
         self._percent = 0.0
         self._message = ""
-        self._began = time.monotonic()
         self._spinner = Spinner("dots", style="cyan")
 
     @property
@@ -68,21 +77,40 @@ class TaskView:
             self.status = STATUS_OF[kind]
             self._note_failure(event)
         elif kind == "progress":
-            self._percent, self._message = float(data["percent"]), str(data["message"])
+            self._percent, self._message = float(data["percent"]), printable(str(data["message"]))
         elif kind == "step.start":
-            self._steps[data["id"]] = {**data, "status": "running", "began": _seconds(event)}
+            self._steps[data["id"]] = {**data, "status": "running", "began": seconds_of(event)}
         elif kind == "step.end" and data["id"] in self._steps:
-            self._steps[data["id"]] |= {"status": data["status"], "ended": _seconds(event)}
-        elif kind == "log":
+            self._steps[data["id"]] |= {"status": data["status"], "ended": seconds_of(event)}
+        else:
+            self._take_words(kind, data)
+
+    def _take_words(self, kind: str, data: dict[str, Any]) -> None:
+        if kind == "log":
             self._line(str(data["message"]), LEVEL_STYLES.get(data["level"], ""))
+        elif kind == "text":
+            self._text = (self._text + printable(str(data["text"])))[-TEXT_KEPT:]
+        elif kind == "ask":
+            self._line(self._words("Asks: {question}", question=data["question"]), "magenta")
         elif kind == "dropped":
             self._line(self._words("{count} log lines were dropped.", count=data["count"]), "yellow")
 
     def __rich__(self) -> RenderableType:
-        parts: list[RenderableType] = [self._headline(), *self._step_lines()]
-        if self._lines:
-            parts.append(Padding(Group(*self._lines[-LOG_LINES:]), (0, 0, 0, 4)))
+        parts: list[RenderableType] = [self._headline()]
+        if not self._brief:
+            parts += self._step_lines()
+            if self._lines:
+                parts.append(Padding(Group(*self._lines[-LOG_LINES:]), (0, 0, 0, 4)))
+            if self._text and not self.final:
+                parts.append(Padding(Group(*self._text_lines()), (0, 0, 0, 4)))
+        if self.note:
+            parts.append(Text(self.note, "yellow", no_wrap=True, overflow="ellipsis"))
         return Group(*parts)
+
+    def _text_lines(self) -> list[Text]:
+        return [
+            Text(line, no_wrap=True, overflow="ellipsis") for line in self._text.splitlines()[-TEXT_LINES:]
+        ]
 
     def _headline(self) -> RenderableType:
         style = STYLES[self.status]
@@ -98,15 +126,20 @@ class TaskView:
         told = "" if self.final else self._message
         line.add_row(
             mark,
-            Text(self._title, style="bold"),
+            Text(self._title, style="bold", no_wrap=True, overflow="ellipsis"),
             bar,
-            Text(self._words(self.status), style=style),
-            Text(told, "dim"),
+            Text(self._words(self.status), style=style, no_wrap=True),
+            Text(told, "dim", no_wrap=True, overflow="ellipsis"),
         )
         return line
 
     def _step_lines(self) -> list[RenderableType]:
-        return [self._step_line(step) for step in self._steps.values()]
+        steps = list(self._steps.values())  # at once: the screen is drawn by a thread of its own
+        hidden = len(steps) - STEP_LINES
+        if hidden <= 1:
+            return [self._step_line(step) for step in steps]
+        earlier = Text(self._words("… {count} earlier steps", count=hidden), "dim")
+        return [Padding(earlier, (0, 0, 0, 2)), *[self._step_line(step) for step in steps[hidden:]]]
 
     def _step_line(self, step: dict[str, Any]) -> RenderableType:
         indent = 2 + 2 * self._depth(step)
@@ -115,7 +148,12 @@ class TaskView:
         style = {"ok": "green", "error": "red", "running": "cyan"}.get(step["status"], "yellow")
         took = "" if running else f"{step['ended'] - step['began']:.2f} s"
         mark: RenderableType = self._spinner if running else Text(MARKS[step["status"]], style=style)
-        line.add_row(mark, Text(step["name"]), Text(step["kind"], "dim"), Text(took, "dim"))
+        line.add_row(
+            mark,
+            Text(printable(step["name"]), no_wrap=True, overflow="ellipsis"),
+            Text(step["kind"], "dim"),
+            Text(took, "dim"),
+        )
         return Padding(line, (0, 0, 0, indent))
 
     def _depth(self, step: dict[str, Any]) -> int:
@@ -142,9 +180,11 @@ class TaskView:
 
     def _line(self, text: str, style: str) -> None:
         self._lines += [
-            Text(line, style=style, overflow="ellipsis", no_wrap=True) for line in text.splitlines()[:20]
+            Text(line, style=style, overflow="ellipsis", no_wrap=True)
+            for line in printable(text).splitlines()[:20]
         ]
 
 
-def _seconds(event: dict[str, Any]) -> float:
+def seconds_of(event: dict[str, Any]) -> float:
+    """When the event happened, in seconds since 1970."""
     return datetime.fromisoformat(event["at"].replace("Z", "+00:00")).timestamp()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Literal
 
+from gateway.client import words_of_command
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Language = Literal["en", "zh"]
 
-CHINESE: dict[str, str] = {
+CHINESE: dict[str, str] = words_of_command.CHINESE | {
     # a task's live view
     "pending": "排队中",
     "running": "运行中",

@@ -25,6 +25,7 @@ from lifecycle.models import IdempotencyKey
 
 KEPT = timedelta(hours=24)
 WAIT_MS = 5_000
+MAX_PATH = 500
 HEADER = "Idempotency-Key"
 
 Handler = Callable[..., Response]
@@ -49,7 +50,7 @@ def _once(request: Request, key: str, call: Callable[[], Response]) -> Response:
     owner = actor.key_prefix or actor.name
     body = request._request.body
     digest = hashlib.sha256(body).hexdigest()
-    place = {"owner": owner, "path": request.path, "key": key}
+    place = {"owner": owner, "path": _path_of(request), "key": key}
     with transaction.atomic():
         _wait_for_turn(f"{owner} {request.path} {key}")
         row = IdempotencyKey.objects.filter(**place).first()
@@ -68,6 +69,13 @@ def _once(request: Request, key: str, call: Callable[[], Response]) -> Response:
                 headers={name: response.headers[name] for name in ("Location",) if name in response.headers},
             )
         return response
+
+
+def _path_of(request: Request) -> str:
+    """The path as it can be stored: an address may be long, and hold what no database takes."""
+    path: str = request.path
+    plain = len(path) <= MAX_PATH and path.isprintable()
+    return path if plain else hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _call(request: Request, call: Callable[[], Response]) -> Response:

@@ -1,11 +1,12 @@
-"""JSON answers by orjson: several times faster than the standard library on a list of tasks."""
+"""JSON answers."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import orjson
 from rest_framework.renderers import BaseRenderer
+
+from lifecycle import json_bytes
 
 
 class JsonRenderer(BaseRenderer):
@@ -18,4 +19,4 @@ class JsonRenderer(BaseRenderer):
     def render(
         self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None
     ) -> bytes:
-        return b"" if data is None else orjson.dumps(data)
+        return b"" if data is None else json_bytes.dumps(data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest
 from rest_framework import exceptions
@@ -71,6 +71,8 @@ def translate(exc: Exception) -> tuple[GatewayError, int]:
         return NotFound("There is no such address.", hint="See /api/schema."), 404
     if isinstance(exc, PermissionDenied):
         return NotAllowed("This is not allowed."), 403
+    if isinstance(exc, SuspiciousOperation):  # such as a thousand query parameters
+        return BadRequest(f"The request cannot be read: {exc}"), 400
     if isinstance(exc, OperationalError | InterfaceError):
         logger.warning("The database cannot serve a request: %s", exc)
         return NotReady("The database is busy or cannot be reached.", hint="Try again in a moment."), 503
@@ -84,13 +86,19 @@ def body_of(error: GatewayError, status: int, request_id: str) -> dict[str, Any]
         "type": "about:blank",
         "title": TITLES.get(status, "Refused"),
         "status": status,
-        "detail": error.message,
+        "detail": _text(error.message),
         "code": error.code,
-        "hint": error.hint,
+        "hint": _text(error.hint),
         "request_id": request_id,
-        "errors": error.errors,
+        "errors": [{name: _text(value) for name, value in one.items()} for one in error.errors],
         **error.data,
     }
+
+
+def _text(value: str) -> str:
+    # A refusal quotes what it refuses, and is kept for Idempotency-Key: no database stores a NUL or half a
+    # surrogate pair.
+    return str(value).replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def headers_of(error: GatewayError, status: int) -> dict[str, str]:

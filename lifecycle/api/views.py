@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from django.utils import timezone
@@ -119,11 +119,11 @@ class Query:
             return None
         try:
             moment = parse_datetime(value.replace(" ", "+"))
-        except ValueError:
-            moment = None
-        if moment is None or timezone.is_naive(moment):
-            raise refuse(name, f"must be a time such as 2026-03-01T08:00:00Z, not {value[:40]!r}.")
-        return moment
+            if moment is not None and timezone.is_aware(moment):
+                return moment.astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
+        raise refuse(name, f"must be a time such as 2026-03-01T08:00:00Z, not {value[:40]!r}.")
 
     def labels(self, name: str = "label") -> list[tuple[str, str]]:
         """``label=key:value`` pairs."""

@@ -115,11 +115,11 @@ class PostgresStore:
 
 
 class Probe:
-    """The helper process of an installation (``probe.py``); its calls are the methods."""
+    """The helper process of an installation (``script``); its calls are the methods."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
+    def __init__(self, environment: dict[str, str], script: Path = HERE / "probe.py") -> None:
         self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "probe.py")],
+            [sys.executable, str(script)],
             env=environment | {"PYTHONPATH": str(ROOT)},
             cwd=HERE,
             stdin=subprocess.PIPE,
@@ -406,12 +406,13 @@ class Tree:
         return code
 
     def kill(self) -> None:
-        """Kill all of it at once, the watchdog first."""
+        """Kill all of it at once, the watchdog first, and wait until nothing of it is left."""
         family = list(self.everyone())
         for one in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 one.kill()
         self.process.wait()
+        psutil.wait_procs(family, timeout=DEADLINE)
 
 
 def _record_lock_holders() -> Iterator[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 import time
 from decimal import Decimal
 from types import SimpleNamespace
@@ -11,9 +12,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import connection, transaction
 from django.utils import timezone
 
-from executor import agent_events, allowance, events
+from executor import agent_events, allowance, events, span_writer
 from executor.agent_output import MAX_EVENT_BYTES, clean, clean_text, pieces
 from executor.allowance import BURST, PER_SECOND, TOTAL, Allowance
 from executor.event_moment import event_moment
@@ -21,6 +23,7 @@ from executor.events import Line
 from executor.models import TaskEvent
 from lifecycle.models import Span, Trace
 from tests import make
+from tests.threads import together
 
 pytestmark = pytest.mark.django_db
 
@@ -332,6 +335,46 @@ def test_a_step_of_another_task_cannot_be_ended():
     say(other, {"type": "step.end", "id": "a", "status": "error"})
 
     assert Span.objects.get().status == "running"
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_an_interrupting_task_and_the_steps_of_the_active_one_do_not_lock_each_other_out(monkeypatch):
+    task, claim = make.a_claimed_task()
+    writing = threading.Event()
+    write = span_writer.write
+
+    def write_once_the_other_waits(shares):
+        writing.set()
+        while not somebody_waits_for_a_lock():
+            time.sleep(0.01)
+        write(shares)
+
+    def interrupt():
+        assert writing.wait(30)
+        return make.manager.submit_task(task.trace_id, "Hurry", on_busy="interrupt", actor=make.ANNA)
+
+    monkeypatch.setattr(span_writer, "write", write_once_the_other_waits)
+    step = {"type": "step.start", "id": "a", "kind": "tool", "name": "n"}
+
+    lost, _ = together(lambda: record_in_a_transaction({claim.token: [step]}), interrupt)
+
+    assert lost == set()
+    assert make.event_types(task)[-2:] == ["step.start", "task.cancelling"]
+
+
+def record_in_a_transaction(batch) -> set:
+    with transaction.atomic():
+        return agent_events.record(batch)
+
+
+def somebody_waits_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_clear_snapshot()")  # within a transaction it shows what it once saw
+        cursor.execute(
+            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return cursor.fetchone() is not None
 
 
 # --- The allowance -----------------------------------------------------------------------------------------

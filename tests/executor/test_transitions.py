@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
@@ -200,6 +201,9 @@ def test_an_event_that_cannot_be_written_takes_the_move_back():
 # --- Nobody else assigns a status ---------------------------------------------------------------------------
 
 
+UPDATE = re.compile(r"UPDATE\s+executor_task\b", re.IGNORECASE)
+
+
 def assignments_of_status(source: str) -> list[int]:
     """Return the lines of ``source`` that write a task's status, by attribute or by a queryset's update."""
     lines = []
@@ -208,6 +212,8 @@ def assignments_of_status(source: str) -> list[int]:
             continue
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         if any(isinstance(target, ast.Attribute) and target.attr == "status" for target in targets):
+            lines.append(node.lineno)
+        if isinstance(node, ast.Constant) and UPDATE.search(str(node.value)):
             lines.append(node.lineno)
         if isinstance(node, ast.Call) and _writes_rows(node.func):
             lines += [node.lineno for word in node.keywords if word.arg == "status" and not _is_span(word)]
@@ -248,6 +254,7 @@ def test_only_transitions_assign_a_tasks_status():
         "Task.objects.filter(pk=1).update(status=S.CANCELLED)",
         "Task.objects.create(status='running')",
         "Task(status='running').save()",
+        "cursor.execute('UPDATE executor_task SET progress = 1')",
     ],
 )
 def test_an_assignment_of_status_is_found(line):

@@ -11,7 +11,12 @@ from gateway.client.words import CHINESE, Words, language
 ROOT = Path(__file__).resolve().parents[2]
 SPEAKERS = [
     path
-    for folder in ("gateway/client", "gatewaysite", "gatewaysite/management/commands")
+    for folder in (
+        "gateway/client",
+        "gateway/client/python/cli",
+        "gatewaysite",
+        "gatewaysite/management/commands",
+    )
     for path in ROOT.glob(f"{folder}/*.py")
     if path.name != "settings.py"  # env.words() there reads a list
 ]

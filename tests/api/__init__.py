@@ -1,0 +1,1 @@
+"""The doors of the web process: REST, streams and sockets, as programs outside meet them."""
