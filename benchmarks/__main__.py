@@ -5,9 +5,9 @@ from __future__ import annotations
 import signal
 import sys
 
-from benchmarks import drain, http, start, waits
+from benchmarks import drain, fanout, http, start, waits
 
-BENCHMARKS = {"start": start, "waits": waits, "drain": drain, "http": http}
+BENCHMARKS = {"start": start, "waits": waits, "drain": drain, "http": http, "fanout": fanout}
 
 
 def main(names: list[str]) -> int:
