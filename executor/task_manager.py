@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from datetime import datetime
 from typing import IO, Any, Literal, NotRequired, TypeVar
@@ -10,32 +9,28 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F, QuerySet
-from django.utils import timezone
 from typing_extensions import TypedDict, Unpack
 
 from executor import (
     artifact_store,
-    database_clock,
     doorbell,
     events,
-    kernel,
-    leases,
     task_rules,
     transitions,
 )
+from executor.artifact_dict import ArtifactDict, artifact_dict
+from executor.cancellation import cancel
 from executor.events import EventDict
-from executor.models import Artifact, Attempt, Task
-from executor.states import FINAL, LEASED, Reason, TaskStatus
+from executor.models import Task
+from executor.states import FINAL, LEASED, Reason
 from executor.task_dict import TaskDict, as_dict
 from executor.task_query import TaskFilters, matching
-from executor.transitions import Move
-from gateway.errors import Busy, Conflict, GatewayError, LeaseLost, NotFound, TaskNotFound
+from gateway.errors import Busy, Conflict, GatewayError, NotFound, TaskNotFound
 from gateway.page import Page
 from lifecycle import input_rules, input_schema, keyset, trace_manager
 from lifecycle.actors import Actor, local_actor
 from lifecycle.ids import as_uuid, new_id
 from lifecycle.models import Trace
-from lifecycle.times import iso
 
 OnBusy = Literal["enqueue", "reject", "interrupt"]
 R = TypeVar("R")
@@ -43,18 +38,6 @@ R = TypeVar("R")
 MAX_BULK = 1_000
 POLL_SECONDS = 1.0
 """A look without a ring while somebody waits."""
-
-
-class ArtifactDict(TypedDict):
-    """A file that a task produced; ``size`` in bytes."""
-
-    id: str
-    path: str
-    title: str
-    media_type: str
-    size: int
-    sha256: str
-    created_at: str
 
 
 class EventPage(TypedDict):
@@ -184,7 +167,7 @@ class TaskManager:
         actor = actor or local_actor()
         actor.require("submit")
         task = find(task_id, actor)
-        _cancel(task, actor.name, Reason.REQUESTED, input_rules.text(reason, "reason", maximum=1000))
+        cancel(task, actor.name, Reason.REQUESTED, input_rules.text(reason, "reason", maximum=1000))
         return self.wait(task.pk, timeout=wait, actor=actor) if wait else self.get_task(task.pk, actor=actor)
 
     def retry_task(self, task_id: UUID | str, *, input: Any = None, actor: Actor | None = None) -> str:
@@ -236,18 +219,33 @@ class TaskManager:
 
         With ``wait`` it returns at the first new event, or with none after that many seconds.
         """
+        return self.read_events(task_id, after=after, limit=limit, wait=wait, actor=actor)["items"]
+
+    def read_events(
+        self,
+        task_id: UUID | str,
+        *,
+        after: int = 0,
+        limit: int = 200,
+        wait: float = 0,
+        actor: Actor | None = None,
+    ) -> EventPage:
+        """The same events, with the number of the latest one and whether the task is final."""
         input_rules.whole(limit, "limit", low=1, high=1000)
         input_rules.whole(after, "after", low=-1, high=2**31)
-        task = find(task_id, actor or local_actor())
-        found = events.after(task.pk, after, limit)
-        if found or wait <= 0 or task.status in FINAL:
-            return found
+        actor = actor or local_actor()
+        page = _read(task_id, after, limit, actor)
+        if page["items"] or page["final"] or wait <= 0:
+            return page
+        give_up_at = time.monotonic() + wait
         listener = doorbell.listen("news")
         try:
-            give_up_at = time.monotonic() + wait
-            while not (found := events.after(task.pk, after, limit)) and time.monotonic() < give_up_at:
-                listener.wait(min(POLL_SECONDS, give_up_at - time.monotonic()))
-            return found
+            while True:  # once more at once: it may have come before we listened
+                page = _read(task_id, after, limit, actor)
+                left = give_up_at - time.monotonic()
+                if page["items"] or page["final"] or left <= 0:
+                    return page
+                listener.wait(min(POLL_SECONDS, left))
         finally:
             listener.close()
 
@@ -256,10 +254,10 @@ class TaskManager:
     ) -> TaskDict:
         """The task once it is final, or as it is after ``timeout`` seconds (None: wait for ever)."""
         actor = actor or local_actor()
-        task = find(task_id, actor)
-        give_up_at = time.monotonic() + timeout if timeout is not None else float("inf")
-        listener = doorbell.listen("news")
+        listener = doorbell.listen("news")  # before the first look, or a ring could fall between
         try:
+            task = find(task_id, actor)
+            give_up_at = time.monotonic() + timeout if timeout is not None else float("inf")
             while task.status not in FINAL and time.monotonic() < give_up_at:
                 listener.wait(min(POLL_SECONDS, give_up_at - time.monotonic()))
                 task = find(task.pk, actor)
@@ -271,15 +269,7 @@ class TaskManager:
         """The files that the task produced, by path; of a path that was kept twice, the newer."""
         task = find(task_id, actor or local_actor())
         newest = {row.path: row for row in task.artifacts.order_by("id")}
-        return [_artifact_dict(newest[path]) for path in sorted(newest)]
-
-    def read_events(
-        self, task_id: UUID | str, *, after: int = 0, limit: int = 200, actor: Actor | None = None
-    ) -> EventPage:
-        """The events above ``after``, with the number of the latest and whether the task is final."""
-        # The task first: an event that comes between the two reads is one that the caller asks for next.
-        key, last_seq, status = _head(task_id, actor or local_actor())
-        return {"items": events.after(key, after, limit), "last_seq": last_seq, "final": status in FINAL}
+        return [artifact_dict(newest[path]) for path in sorted(newest)]
 
     def open_artifact(
         self, task_id: UUID | str, artifact_id: UUID | str, *, actor: Actor | None = None
@@ -290,7 +280,7 @@ class TaskManager:
         row = task.artifacts.filter(pk=key).first() if key else None
         if row is None:
             raise NotFound(f"Task {task.pk} has no artifact {artifact_id!s:.80}.")
-        return _artifact_dict(row), artifact_store.open_stored(row.sha256)
+        return artifact_dict(row), artifact_store.open_stored(row.sha256)
 
     def read_artifact(
         self, task_id: UUID | str, artifact_id: UUID | str, *, actor: Actor | None = None
@@ -342,7 +332,7 @@ def _create(task: Task, trace: Trace, on_busy: OnBusy, actor: Actor) -> None:
                 active_task_id=str(active.pk),
             )
         if active is not None:
-            _cancel(active, actor.name, Reason.SUPERSEDED, "")
+            cancel(active, actor.name, Reason.SUPERSEDED, "")
     if on_busy == "interrupt":
         task.position = _place_ahead(trace)
     Trace.objects.filter(pk=trace.pk).update(last_position=F("last_position") + 1)
@@ -364,9 +354,16 @@ def find(task_id: UUID | str, actor: Actor) -> Task:
     return _first(Task.objects.for_actor(actor).select_related("agent_type", "agent_version"), task_id)
 
 
-def _head(task_id: UUID | str, actor: Actor) -> tuple[UUID, int, str]:
-    """The id, the number of the latest event and the status of a task that the actor may see."""
-    return _first(Task.objects.for_actor(actor).values_list("pk", "last_seq", "status"), task_id)
+def _read(task_id: UUID | str, after: int, limit: int, actor: Actor) -> EventPage:
+    # The task first: what comes between the two reads is in the events, or is what the caller asks for next.
+    rows = Task.objects.for_actor(actor).values_list("pk", "last_seq", "status")
+    key, last_seq, status = _first(rows, task_id)
+    found = events.after(key, after, limit)
+    return {
+        "items": found,
+        "last_seq": max(last_seq, found[-1]["seq"]) if found else last_seq,
+        "final": status in FINAL,
+    }
 
 
 def _first(rows: QuerySet[Any, R], task_id: UUID | str) -> R:
@@ -375,50 +372,3 @@ def _first(rows: QuerySet[Any, R], task_id: UUID | str) -> R:
     if found is None:
         raise TaskNotFound(f"There is no task {task_id!s:.80}.")
     return found
-
-
-def _cancel(task: Task, actor: str, reason: Reason, note: str) -> None:
-    """Cancel by whichever way the task's present state offers; a final task stays as it is."""
-    data = {"note": note} if note else {}
-    common: dict[str, Any] = {"task_id": task.pk, "actor": actor, "reason": reason, "data": data}
-    for _ in range(10):  # the state may change between looking and swapping; each round looks again
-        task.refresh_from_db(fields=["status", "lease_token", "attempt"])
-        if task.status in FINAL or task.status == TaskStatus.CANCELLING:
-            return
-        if task.status == TaskStatus.PENDING:
-            wanted = Move(to=TaskStatus.CANCELLED, sources=frozenset({TaskStatus.PENDING}), **common)
-        else:
-            asked_at = {"cancel_requested_at": timezone.now()}
-            wanted = Move(to=TaskStatus.CANCELLING, token=task.lease_token, columns=asked_at, **common)
-        with contextlib.suppress(Conflict, LeaseLost), transaction.atomic():
-            transitions.move(wanted)
-            _end_if_dead(task, actor)
-            return
-    raise Conflict(f"Task {task.pk} keeps changing.", hint="Try again.", current_status=str(task.status))
-
-
-def _end_if_dead(task: Task, actor: str) -> None:
-    """If nobody is left to confirm the cancellation, confirm it here."""
-    if task.lease_token is None:
-        return
-    live = Attempt.objects.filter(token=task.lease_token, ended_at=None).first()
-    if live is not None and _is_dead(live):
-        leases.finish([leases.Ending(task.lease_token, task.pk, Attempt.Outcome.CANCELLED, actor)])
-
-
-def _is_dead(live: Attempt) -> bool:
-    if live.host == kernel.host_id() and live.pid is not None and not kernel.is_alive(live.pid):
-        return True
-    return live.lease_until < database_clock.now()
-
-
-def _artifact_dict(row: Artifact) -> ArtifactDict:
-    return {
-        "id": str(row.pk),
-        "path": row.path,
-        "title": row.title,
-        "media_type": row.media_type,
-        "size": row.size,
-        "sha256": row.sha256,
-        "created_at": iso(row.created_at),
-    }

@@ -6,7 +6,8 @@ from django.http import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from executor.task_manager import ArtifactDict, TaskManager
+from executor.artifact_dict import ArtifactDict
+from executor.task_manager import TaskManager
 from lifecycle.api.files import BINARY, download
 from lifecycle.api.schema import documented, page_of
 from lifecycle.api.views import ApiView
