@@ -157,11 +157,15 @@ class TaskVerbs:
 
         With ``wait`` (at most 30) it returns at the first new event, or with none after that many seconds.
         """
-        return self._read(task_id, after, limit, wait)["items"]
+        return self.read_events(task_id, after=after, limit=limit, wait=wait)["items"]
 
-    def read_events(self, task_id: str, *, after: int = 0, limit: int = 200) -> EventPage:
-        """The events above ``after``, with the number of the latest and whether the task is final."""
-        return self._read(task_id, after, limit, 0)
+    def read_events(self, task_id: str, *, after: int = 0, limit: int = 200, wait: float = 0) -> EventPage:
+        """Like ``list_events``, with the number of the latest event and whether the task is final."""
+        query: dict[str, Any] = {"after": after, "limit": limit}
+        if wait:
+            query["wait"] = min(wait, LONG_POLL_EVENTS_SECONDS)
+        call = Call("GET", _path(task_id, "/events"), query=query, wait=wait)
+        return cast("EventPage", self._http.json(call))
 
     def list_artifacts(self, task_id: str) -> list[Artifact]:
         """The files that the task produced, by path; of a path that was kept twice, the newer."""
@@ -188,13 +192,6 @@ class TaskVerbs:
         body = {} if expires_seconds is None else {"expires_seconds": expires_seconds}
         call = Call("POST", _path(task_id, "/share"), body=body, repeatable=True)
         return str(self._http.json(call)["url"])
-
-    def _read(self, task_id: str, after: int, limit: int, wait: float) -> EventPage:
-        query: dict[str, Any] = {"after": after, "limit": limit}
-        if wait:
-            query["wait"] = min(wait, LONG_POLL_EVENTS_SECONDS)
-        call = Call("GET", _path(task_id, "/events"), query=query, wait=wait)
-        return cast("EventPage", self._http.json(call))
 
     def _look(self, task_id: str, seconds: float) -> Task:
         query = {"wait": f"{seconds:.3f}"} if seconds else {}
