@@ -332,7 +332,7 @@ def test_a_durable_request_is_stored_before_it_returns(perform):
 
 def test_a_checkpoint_that_is_too_large_is_refused_with_advice_and_the_run_goes_on(perform):
     async def checkpoint(run: Run) -> str:
-        with pytest.raises(InvalidInput, match="is too large.*Write large data to a file"):
+        with pytest.raises(InvalidInput, match=r"is too large.*Write large data to a file"):
             await durable(run, {"type": "checkpoint", "data": "x" * 1_100_000})
         await durable(run, {"type": "checkpoint", "data": {"step": 3}})
         return "went on"
