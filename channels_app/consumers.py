@@ -88,7 +88,7 @@ class Socket(AsyncWebsocketConsumer):
     async def _watch_rights(self) -> None:
         while True:
             await asyncio.sleep(RIGHTS_SECONDS)
-            with contextlib.suppress(DatabaseError, InterfaceError):
+            with contextlib.suppress(DatabaseError, InterfaceError, TooManyRequests):
                 await run(self.allowed)
 
     def allowed(self) -> Any:
