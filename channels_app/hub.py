@@ -205,7 +205,8 @@ class Hub:
     async def _pump_news(self) -> None:
         while self._feeds or self._groups:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._poked.wait(), LOOK_SECONDS)
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._poked.wait()
             self._poked.clear()
             try:
                 await self._look()

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
+from uuid import UUID
 
+from django.db import DatabaseError, InterfaceError
 from django.http import QueryDict
 
 from channels_app.hub import Feed, hub
 from executor import task_dict, task_manager
 from executor.models import Task
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, NotAllowed, NotFound, NotSignedIn, TooManyRequests
 from lifecycle import json_bytes
-from lifecycle.actors import Actor
 from lifecycle.api import problems
 from lifecycle.api.person import actor_of_scope
 from lifecycle.api.views import Query
@@ -31,7 +33,8 @@ ROUTE = re.compile(r"/api/v1/tasks/([^/]+)(/events|/stream|)")
 MAX_TASK_WAIT_SECONDS = 60
 MAX_EVENT_WAIT_SECONDS = 30
 HEARTBEAT_SECONDS = 15
-NO_STORE = (b"cache-control", b"no-store")
+RIGHTS_SECONDS = 5
+ALWAYS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
 
 
 class Asked:
@@ -56,7 +59,8 @@ async def serve(scope: Scope, receive: Receive, send: Send) -> None:
     match = ROUTE.fullmatch(scope["path"])
     assert match is not None  # noqa: S101 - serves() said so
     handler = {"": _task, "/events": _events, "/stream": _stream}[match.group(2)]
-    work = asyncio.create_task(_guarded(handler(scope, match.group(1), send), request_id, send))
+    answer = Answer(send, request_id)
+    work = asyncio.create_task(_guarded(handler(scope, match.group(1), answer), answer))
     gone = asyncio.create_task(_gone(receive))
     try:
         await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -71,62 +75,116 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-async def _guarded(work: Awaitable[None], request_id: str, send: Send) -> None:
+class Answer:
+    """The answer to one request."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self.send = send
+        self.request_id = request_id
+        self.started = False
+
+    async def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        """Send the status and the headers."""
+        self.started = True
+        headers = [*headers, *ALWAYS, (b"x-request-id", self.request_id.encode())]
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def write(self, body: bytes) -> None:
+        """Send a part of the body; waits while the client does not read."""
+        await self.send({"type": "http.response.body", "body": body, "more_body": True})
+
+    async def end(self, body: bytes = b"") -> None:
+        """Send the rest of the body."""
+        await self.send({"type": "http.response.body", "body": body})
+
+    async def json(self, data: Any) -> None:
+        """Send all of it."""
+        body = json_bytes.dumps(data)
+        length = (b"content-length", str(len(body)).encode())
+        await self.start(200, [(b"content-type", b"application/json"), length])
+        await self.end(body)
+
+
+async def _guarded(work: Awaitable[None], answer: Answer) -> None:
     try:
         await work
     except Exception as exc:
         error, status = problems.translate(exc)
-        await send_problem(error, status, request_id, send)
+        if answer.started:
+            await answer.end()  # a stream that ends too early is asked for again
+        else:
+            await send_problem(error, status, answer.request_id, answer.send)
 
 
-async def _task(scope: Scope, key: str, send: Send) -> None:
-    query = Query(Asked(scope), ("wait",))
-    wait = query.seconds("wait", high=MAX_TASK_WAIT_SECONDS)
-    actor = await run(actor_of_scope, scope)
-    task = await run(_find, key, actor)
-    async with hub.watch(task.pk) as feed:
+async def task_when_final(scope: Scope, key: str, wait: float) -> bytes:
+    """The task as JSON, once it is final or after ``wait`` seconds."""
+    await _until_final(UUID(key), wait)
+    return json_bytes.dumps(await run(_told, scope, key))
+
+
+async def _until_final(task_id: UUID, wait: float) -> None:
+    async with hub.watch(task_id) as feed:
         give_up_at = time.monotonic() + wait
         while not feed.head.final and (left := give_up_at - time.monotonic()) > 0:
-            await _changed(feed, left)
-    await _send_json(await run(_told, key, actor), send)
+            await _heard(feed.changed, left)
 
 
-async def _events(scope: Scope, key: str, send: Send) -> None:
+async def _task(scope: Scope, key: str, answer: Answer) -> None:
+    query = Query(Asked(scope), ("wait",))
+    wait = query.seconds("wait", high=MAX_TASK_WAIT_SECONDS)
+    task = await run(_find, scope, key)
+    await _until_final(task.pk, wait)
+    await answer.json(await run(_told, scope, key))
+
+
+async def _events(scope: Scope, key: str, answer: Answer) -> None:
     query = Query(Asked(scope), ("after", "limit", "wait"))
     wait = query.seconds("wait", high=MAX_EVENT_WAIT_SECONDS)
     after = query.whole("after", 0, low=-1, high=2**31 - 1)
     limit = query.whole("limit", 200, low=1, high=1000)
-    actor = await run(actor_of_scope, scope)
-    task = await run(_find, key, actor)
+    task = await run(_find, scope, key)
     async with hub.watch(task.pk) as feed:
         give_up_at = time.monotonic() + wait
         while feed.head.last_seq <= after and not feed.head.final:
             left = give_up_at - time.monotonic()
             if left <= 0:
                 break
-            await _changed(feed, left)
-    page = await run(task_manager.TaskManager().read_events, key, after=after, limit=limit, actor=actor)
-    await _send_json(page, send)
+            await _heard(feed.changed, left)
+    await answer.json(await run(_read, scope, key, after, limit))
 
 
-async def _stream(scope: Scope, key: str, send: Send) -> None:
-    asked = Asked(scope)
-    after = _cursor(asked)
-    actor = await run(actor_of_scope, scope)
-    task = await run(_find, key, actor)
+async def _stream(scope: Scope, key: str, answer: Answer) -> None:
+    after = _cursor(Asked(scope))
+    task = await run(_find, scope, key)
     async with hub.watch(task.pk) as feed:
         if feed.head.final and after >= feed.head.last_seq:
-            await _start(send, 204, [])
-            await send({"type": "http.response.body"})
+            await answer.start(204, [])
+            await answer.end()
             return
         kind = (b"content-type", b"text/event-stream; charset=utf-8")
-        await _start(send, 200, [kind, (b"x-accel-buffering", b"no")])
-        await _write(send, b"retry: 2000\n\n")
-        await _follow(feed, after, send)
-    await send({"type": "http.response.body"})
+        await answer.start(200, [kind, (b"x-accel-buffering", b"no")])
+        await answer.write(b"retry: 2000\n\n")
+        following = asyncio.create_task(_follow(feed, after, answer))
+        rights = asyncio.create_task(_watch_rights(scope, key))
+        try:
+            await asyncio.wait({following, rights}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            following.cancel()
+            rights.cancel()
+            await asyncio.gather(following, rights, return_exceptions=True)
+    await answer.end()
 
 
-async def _follow(feed: Feed, after: int, send: Send) -> None:
+async def _watch_rights(scope: Scope, key: str) -> None:
+    """Look again every few seconds; ends when the caller may not read the task any more."""
+    with contextlib.suppress(NotSignedIn, NotAllowed, NotFound):
+        while True:
+            await asyncio.sleep(RIGHTS_SECONDS)
+            with contextlib.suppress(DatabaseError, InterfaceError, TooManyRequests):
+                await run(_find, scope, key)
+
+
+async def _follow(feed: Feed, after: int, answer: Answer) -> None:
     while True:
         changed = feed.changed  # taken before reading: a change meanwhile is not slept through
         reached = feed.head.last_seq
@@ -135,17 +193,14 @@ async def _follow(feed: Feed, after: int, send: Send) -> None:
             lines = [
                 b"id: %d\nevent: %s\ndata: %s\n\n" % (one.seq, one.type.encode(), one.json) for one in entries
             ]
-            await _write(send, b"".join(lines))
+            await answer.write(b"".join(lines))
             after = entries[-1].seq
         elif after < reached:
             after = reached  # they are no longer kept
         elif feed.head.final and after >= feed.head.last_seq:
             return
-        elif after >= feed.head.last_seq:
-            try:
-                await asyncio.wait_for(changed.wait(), HEARTBEAT_SECONDS)
-            except TimeoutError:
-                await _write(send, b": still here\n\n")
+        elif after >= feed.head.last_seq and not await _heard(changed, HEARTBEAT_SECONDS):
+            await answer.write(b": still here\n\n")
 
 
 def _cursor(asked: Asked) -> int:
@@ -158,27 +213,31 @@ def _cursor(asked: Asked) -> int:
     return int(resumed)
 
 
-async def _changed(feed: Feed, seconds: float) -> None:
+async def _heard(event: asyncio.Event, seconds: float) -> bool:
+    # Not wait_for(): in Python 3.11 that can swallow the cancellation of a caller who went away.
     try:
-        await asyncio.wait_for(feed.changed.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            return await event.wait()
     except TimeoutError:
-        return
+        return False
 
 
-def _find(key: str, actor: Actor) -> Task:
+# Each asks anew who is there: a key may be revoked while its request waits.
+
+
+def _find(scope: Scope, key: str) -> Task:
+    actor = actor_of_scope(scope)
     actor.require("read")
     return task_manager.find(key, actor)
 
 
-def _told(key: str, actor: Actor) -> task_dict.TaskDict:
-    return task_manager.TaskManager().get_task(key, actor=actor)
+def _told(scope: Scope, key: str) -> task_dict.TaskDict:
+    return task_manager.TaskManager().get_task(key, actor=actor_of_scope(scope))
 
 
-async def _send_json(data: Any, send: Send) -> None:
-    body = json_bytes.dumps(data)
-    length = (b"content-length", str(len(body)).encode())
-    await _start(send, 200, [(b"content-type", b"application/json"), length])
-    await send({"type": "http.response.body", "body": body})
+def _read(scope: Scope, key: str, after: int, limit: int) -> task_manager.EventPage:
+    actor = actor_of_scope(scope)
+    return task_manager.TaskManager().read_events(key, after=after, limit=limit, actor=actor)
 
 
 async def send_problem(error: GatewayError, status: int, request_id: str, send: Send) -> None:
@@ -189,14 +248,6 @@ async def send_problem(error: GatewayError, status: int, request_id: str, send: 
         "Content-Length": str(len(body)),
         "X-Request-Id": request_id,
     }
-    await _start(send, status, [(name.lower().encode(), value.encode()) for name, value in headers.items()])
+    lines = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": [*lines, *ALWAYS]})
     await send({"type": "http.response.body", "body": body})
-
-
-async def _start(send: Send, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-    message = {"type": "http.response.start", "status": status}
-    await send({**message, "headers": [*headers, NO_STORE, (b"x-content-type-options", b"nosniff")]})
-
-
-async def _write(send: Send, body: bytes) -> None:
-    await send({"type": "http.response.body", "body": body, "more_body": True})

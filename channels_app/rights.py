@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db import DatabaseError, InterfaceError
 
+from gateway.errors import TooManyRequests
 from lifecycle.database_threads import run
 
 LOOK_SECONDS = 4.0
@@ -39,5 +40,5 @@ async def until_refused(who: Hashable, allowed: Callable[[], Any]) -> None:
 async def _look(allowed: Callable[[], Any]) -> None:
     while True:
         await asyncio.sleep(LOOK_SECONDS)
-        with contextlib.suppress(DatabaseError, InterfaceError):
+        with contextlib.suppress(DatabaseError, InterfaceError, TooManyRequests):
             await run(allowed)

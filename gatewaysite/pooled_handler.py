@@ -17,8 +17,10 @@ from django.core.handlers.asgi import ASGIRequest
 from django.core.handlers.base import BaseHandler
 from django.http import HttpResponseBase
 
+from channels_app import live
 from channels_app.live import send_problem
 from gateway.errors import BadRequest, GatewayError, QuotaExceeded
+from gatewaysite.bodies import BODY, BODY_SIZE
 from lifecycle.database_threads import run
 from lifecycle.ids import new_id
 
@@ -56,6 +58,7 @@ class PooledHandler(BaseHandler):
         with body:
             response = await run(self._respond, scope, body, request_id)
             try:
+                await _wait_if_asked(scope, response)
                 await self._send(response, send)
             finally:
                 if response.streaming:
@@ -63,6 +66,8 @@ class PooledHandler(BaseHandler):
 
     def _respond(self, scope: Scope, body: IO[bytes], request_id: str) -> HttpResponseBase:
         request = ASGIRequest(scope, body)
+        if BODY_SIZE in scope:  # DRF takes a body without a length, as a chunked one is, for none
+            request.META["CONTENT_LENGTH"] = str(scope[BODY_SIZE])
         request.request_id = request_id  # type: ignore[attr-defined]
         response = self.get_response(request)
         response.headers["X-Request-Id"] = request_id
@@ -84,6 +89,13 @@ class PooledHandler(BaseHandler):
             await send({"type": "http.response.body", "body": response.content})  # type: ignore[attr-defined]
 
 
+async def _wait_if_asked(scope: Scope, response: Any) -> None:
+    """Answer with the task once it is final, where a view asked for that."""
+    if (awaited := getattr(response, "awaited", None)) is not None:
+        response.content = await live.task_when_final(scope, *awaited)
+        response.headers["Content-Length"] = str(len(response.content))
+
+
 async def read_body(scope: Scope, receive: Receive) -> IO[bytes]:
     """The body in memory or, if it is large, in an unnamed file; refused as soon as it is too large."""
     headers = scope["headers"]
@@ -93,6 +105,8 @@ async def read_body(scope: Scope, receive: Receive) -> IO[bytes]:
     if given.get(b"content-encoding", b"identity") != b"identity" and not scope["path"].startswith("/v1/"):
         raise BadRequest("Compressed bodies are not read here.", hint="Send it without Content-Encoding.")
     limit = limit_of(scope)
+    if BODY in scope:
+        return _kept_body(scope[BODY], scope[BODY_SIZE], limit)
     _refuse_over(int(given.get(b"content-length", b"0") or 0), limit)
     body = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115 - the caller closes it
     size = 0
@@ -112,6 +126,16 @@ async def read_body(scope: Scope, receive: Receive) -> IO[bytes]:
         if not message.get("more_body", False):
             body.seek(0)
             return body
+
+
+def _kept_body(body: IO[bytes], size: int, limit: int) -> IO[bytes]:
+    try:
+        _refuse_over(size, limit)
+    except QuotaExceeded:
+        body.close()
+        raise
+    body.seek(0)
+    return body
 
 
 def limit_of(scope: Scope) -> int:

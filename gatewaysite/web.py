@@ -7,12 +7,12 @@ import sys
 from typing import Any
 
 from daphne.cli import CommandLineInterface
-from daphne.server import Server
 from daphne.ws_protocol import WebSocketProtocol
 from twisted.internet import reactor as twisted_reactor
 from twisted.internet import task
 
 from executor import kernel
+from gatewaysite.server import BoundedServer
 
 reactor: Any = twisted_reactor  # its type does not know the methods of the reactor that runs
 RESTARTING = 1012
@@ -20,7 +20,7 @@ FLUSH_SECONDS = 0.2
 """What the kernel needs to send the close frames before the process ends."""
 
 
-class WebServer(Server):
+class WebServer(BoundedServer):
     """Daphne, telling every socket to come back when it stops."""
 
     def run(self) -> None:

@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from executor import share_link, task_manager
+from executor.states import FINAL
 from executor.task_dict import TaskDict, as_dict
 from executor.task_manager import BulkResult, Options, TaskManager
 from executor.task_query import TaskFilters
@@ -130,7 +131,14 @@ class CancelTaskView(ApiView):
 
     @documented("Cancel a task", shape(TaskDict), body=Cancellation, also=(409,))
     def post(self, request: Request, task_id: str) -> Response:
-        return Response(TaskManager().cancel_task(task_id, actor=self.actor, **parsed(Cancellation, request)))
+        body = parsed(Cancellation, request)
+        wait = body.pop("wait", 0)
+        task = TaskManager().cancel_task(task_id, actor=self.actor, **body)
+        response = Response(task)
+        if wait and task["status"] not in FINAL:
+            # Waiting here would occupy one of the few database threads; the web process does it on its loop.
+            response.awaited = (task["id"], wait)  # type: ignore[attr-defined]
+        return response
 
 
 class RetryTaskView(ApiView):

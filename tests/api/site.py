@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 import requests
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from tests.engine.installation import Probe, Store
@@ -211,6 +212,22 @@ class Site:
         options.setdefault("max_size", 2**26)
         address = f"ws://127.0.0.1:{self.up.port}{path}"
         return connect(address, additional_headers=headers, open_timeout=PATIENCE_SECONDS, **options)
+
+    def frames(self, socket: ClientConnection) -> Iterator[dict[str, Any]]:
+        """The frames of a socket until the server closes it."""
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                yield json.loads(socket.recv(timeout=PATIENCE_SECONDS))
+
+    def frames_until(
+        self, socket: ClientConnection, wanted: Callable[[dict[str, Any]], bool]
+    ) -> list[dict[str, Any]]:
+        """The next frames, up to and with the one that is wanted."""
+        found = []
+        while True:
+            found.append(json.loads(socket.recv(timeout=PATIENCE_SECONDS)))
+            if wanted(found[-1]):
+                return found
 
     def stream(self, task_id: str, *, after: int | None = None, last_id: str | None = None) -> Stream:
         query = "" if after is None else f"?after={after}"
