@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 from benchmarks import drain, start, waits
@@ -24,4 +25,5 @@ def main(names: list[str]) -> int:
     return 0
 
 
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is stopped on the way out
 sys.exit(main(sys.argv[1:]))

@@ -197,10 +197,10 @@ class TaskManager:
     ) -> TaskDict:
         """The task once it is final, or as it is after ``timeout`` seconds (None: wait for ever)."""
         actor = actor or local_actor()
-        task = find(task_id, actor)
-        give_up_at = time.monotonic() + timeout if timeout is not None else float("inf")
-        listener = doorbell.listen("news")
+        listener = doorbell.listen("news")  # before the first look, or a ring could fall between
         try:
+            task = find(task_id, actor)
+            give_up_at = time.monotonic() + timeout if timeout is not None else float("inf")
             while task.status not in FINAL and time.monotonic() < give_up_at:
                 listener.wait(min(POLL_SECONDS, give_up_at - time.monotonic()))
                 task = find(task.pk, actor)

@@ -406,12 +406,13 @@ class Tree:
         return code
 
     def kill(self) -> None:
-        """Kill all of it at once, the watchdog first."""
+        """Kill all of it at once, the watchdog first, and wait until nothing of it is left."""
         family = list(self.everyone())
         for one in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 one.kill()
         self.process.wait()
+        psutil.wait_procs(family, timeout=DEADLINE)
 
 
 def _record_lock_holders() -> Iterator[int]:

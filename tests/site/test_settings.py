@@ -139,7 +139,7 @@ def test_a_secret_key_is_made_once_and_kept_for_the_owner_alone(tmp_path):
     ("environment", "expression", "expected"),
     [
         ({}, "settings.DEBUG, settings.ALLOWED_HOSTS", "False ['localhost', '127.0.0.1', '[::1]']"),
-        ({}, "settings.DATABASES['default']['ENGINE']", "django.db.backends.sqlite3"),
+        ({}, "settings.DATABASES['default']['ENGINE']", "gatewaysite.sqlite"),
         ({}, "settings.GATEWAY_CONFIG_DIR", str(ROOT / "config")),
         (
             {"GATEWAY_PUBLIC_URL": "https://gw.example.com/"},
