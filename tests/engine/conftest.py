@@ -100,8 +100,9 @@ def tree(shared_tree) -> Iterator[Tree]:
 
 def _check(made: Installation) -> None:
     problems = made.violations()
+    busy = made.probe("unfinished")
     for tree in made.trees:
         if tree.process.poll() is None:
-            tree.stop()
+            tree.stop() if busy else tree.process.kill()  # with nothing to clear up, this is quicker
     made.until(lambda: not made.processes(), "nothing of it runs any more", made.processes)
     assert problems == []

@@ -67,6 +67,13 @@ def workers(kind="runner"):
     return list(Worker.objects.filter(kind=kind).values("name", "pid", "running", "seen_at"))
 
 
+def unfinished():
+    """How many tasks run or wait for somebody."""
+    from executor.models import Task
+
+    return Task.objects.unfinished().exclude(status="pending").count()
+
+
 def violations():
     """What the history checker says of all tasks."""
     return history.violations()
@@ -132,7 +139,8 @@ def lock_claims(seconds):
 CALLS = {
     each.__name__: each
     for each in (
-        prepare, submit, get, events, cancel, statuses, attempts, workers, violations, claims,
+        prepare, submit, get, events, cancel, statuses, attempts, workers, unfinished, violations,
+        claims,
         drop_connections, connection_count, claim_lock_holders, lock_claims,
     )
 }  # fmt: skip

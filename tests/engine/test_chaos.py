@@ -14,7 +14,7 @@ import pytest
 
 from tests.engine.installation import Installation, Tree
 
-SECONDS = float(os.environ.get("CHAOS_SECONDS", 15))
+SECONDS = float(os.environ.get("CHAOS_SECONDS", 10))
 SEED = int(os.environ.get("CHAOS_SEED", time.time_ns() % 100_000))
 KINDS = ("waits", "waits", "waits", "chatty", "chatty", "plain", "writes_late", "family", "late_worker")
 

@@ -75,6 +75,7 @@ def test_a_clock_that_dies_between_finding_and_ending_an_attempt_is_followed_by_
     assert here.wait_status([task_id], "completed") == [2]
 
 
+@pytest.mark.sqlite
 def test_crash_points_are_inert_outside_the_tests(installation: Installation):
     marker = _start(installation, "after_claim", settings="gatewaysite.settings")
 

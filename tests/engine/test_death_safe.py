@@ -15,6 +15,8 @@ from executor.cluster import RECORD_BYTES, DeathSafeQueue, DeathSafeTimer, Recor
 
 DEADLINE = 30
 
+pytestmark = pytest.mark.sqlite  # no database matters here
+
 
 @pytest.fixture
 def queue() -> Iterator[DeathSafeQueue]:

@@ -3,6 +3,8 @@
 import os
 import signal
 
+import pytest
+
 from tests.engine.installation import Installation
 
 
@@ -27,6 +29,7 @@ def test_fifty_runs_finish_within_the_drain(installation: Installation):
     assert here.probe("statuses", ids=late) == [["pending", None, 0]]
 
 
+@pytest.mark.sqlite
 def test_a_signal_to_the_whole_process_group_drains_too(installation: Installation):
     here = installation
     tree = here.start(GATEWAY_DRAIN_SECONDS=30)
@@ -65,6 +68,7 @@ def test_runs_longer_than_the_drain_are_given_back_and_go_on_after_a_restart(ins
     assert here.wait_status(resumed, "completed") == [2] * len(resumed)
 
 
+@pytest.mark.sqlite
 def test_a_blocked_loop_does_not_hold_up_the_drain_nor_harm_the_other_runs(installation: Installation):
     here = installation
     tree = here.start(processes=1, GATEWAY_DRAIN_SECONDS=1)
@@ -97,6 +101,7 @@ def test_agents_may_use_threads_and_keep_files_while_their_worker_drains(install
     assert here.wait_status(ids, "completed") == [1, 1, 1]
 
 
+@pytest.mark.sqlite
 def test_runs_with_a_drain_of_zero_are_given_back_at_once(installation: Installation):
     here = installation
     tree = here.start(GATEWAY_DRAIN_SECONDS=0)
@@ -119,10 +124,11 @@ def test_an_idle_tree_ends_at_once_and_signs_off(installation: Installation):
     assert here.probe("workers", kind="clock") == []
 
 
+@pytest.mark.sqlite
 def test_a_second_signal_ends_it_at_once(installation: Installation):
     here = installation
     tree = here.start(GATEWAY_DRAIN_SECONDS=300)
-    ids = [*here.submit("waits", here.gate()), *here.submit("family", here.gate())]
+    ids = [*here.submit("waits", here.gate()), *here.submit("plain", here.gate())]
     here.wait_started(ids)
 
     tree.process.send_signal(signal.SIGTERM)
@@ -131,13 +137,16 @@ def test_a_second_signal_ends_it_at_once(installation: Installation):
     tree.process.send_signal(signal.SIGTERM)
 
     tree.wait(30)
-    here.start()
-    here.wait_started(ids, attempt=2)
+    here.until(lambda: not here.processes(), "nothing of it runs any more", here.processes)
 
 
-def test_a_tree_told_to_stop_while_it_starts_stops(installation: Installation):
+@pytest.mark.sqlite
+@pytest.mark.parametrize("role", ["clock", "cluster", "pusher"])
+def test_a_tree_told_to_stop_while_it_starts_stops(installation: Installation, role):
     here = installation
-    for _ in range(3):
-        tree = here.start()
-        tree.process.send_signal(signal.SIGTERM)
-        assert tree.wait(30) == 0
+    tree = here.start(settle=False)
+    here.until(lambda: tree.roles()[role] is not None, "it has come that far")
+
+    tree.process.send_signal(signal.SIGTERM)
+
+    assert tree.wait(30) == 0

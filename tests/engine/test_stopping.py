@@ -54,6 +54,7 @@ def test_a_task_that_waits_for_its_turn_is_cancelled_at_once(tree: Tree):
     assert not here.starts(second)
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("kind", ["waits", "stubborn", "plain", "plain_stubborn", "family"])
 def test_a_run_beyond_its_time_fails(tree: Tree, kind):
     here = tree.installation
@@ -65,6 +66,7 @@ def test_a_run_beyond_its_time_fails(tree: Tree, kind):
     assert sum(here.starts(task_id).values()) == 1
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("kind", ["blocks", "blocks_inside"])
 def test_who_blocks_the_loop_fails_and_the_others_go_on_elsewhere(tree: Tree, kind):
     here = tree.installation
@@ -89,6 +91,7 @@ def test_who_blocks_the_loop_fails_and_the_others_go_on_elsewhere(tree: Tree, ki
     tree.settle()
 
 
+@pytest.mark.sqlite
 def test_agents_that_block_their_threads_do_not_hold_up_plain_functions(tree: Tree):
     here = tree.installation
     gate = here.gate()
@@ -102,6 +105,7 @@ def test_agents_that_block_their_threads_do_not_hold_up_plain_functions(tree: Tr
     here.wait_status(blocking, "completed")
 
 
+@pytest.mark.sqlite
 def test_a_failing_agent_fails_its_task_only(tree: Tree):
     here = tree.installation
     (task_id,) = here.submit("fails")
@@ -111,6 +115,7 @@ def test_a_failing_agent_fails_its_task_only(tree: Tree):
     assert here.probe("get", task_id=task_id)["error"]["message"] == "on purpose"
 
 
+@pytest.mark.sqlite
 def test_nothing_piles_up(tree: Tree):
     """After all of the above: no leaked descriptors, threads or processes."""
     here = tree.installation

@@ -4,6 +4,7 @@ import os
 import signal
 
 import psutil
+import pytest
 
 from tests.engine.installation import Installation, alive
 
@@ -76,6 +77,7 @@ def test_cancelling_where_every_worker_is_dead_is_at_once_and_leaves_no_process(
     here.until(lambda: not any(map(alive, daemons)), "the daemons are gone", lambda: daemons)
 
 
+@pytest.mark.sqlite
 def test_two_trees_share_the_work_and_one_outlives_the_other(installation: Installation):
     here = installation
     first, second = here.start(processes=1), here.start(processes=1)
@@ -107,6 +109,7 @@ def test_a_poison_pill_starts_as_often_as_it_may_and_harms_nobody_for_good(insta
     here.wait_status(others, "completed")
 
 
+@pytest.mark.sqlite
 def test_an_agent_process_killed_from_outside_is_tried_again(installation: Installation):
     here = installation
     here.start()

@@ -2,6 +2,8 @@
 
 import signal
 
+import pytest
+
 from tests.engine.installation import Installation, Tree
 
 
@@ -49,6 +51,7 @@ def test_a_worker_that_slept_through_its_lease_cannot_write_and_stops_its_runs(i
     here.run(count=4)
 
 
+@pytest.mark.sqlite
 def test_a_worker_that_slept_for_a_moment_goes_on(installation: Installation):
     here = installation
     tree = here.start(GATEWAY_LEASE_SECONDS=20, GATEWAY_WATCHDOG_SECONDS=100)
@@ -67,9 +70,10 @@ def test_a_worker_that_slept_for_a_moment_goes_on(installation: Installation):
     assert here.wait_status([*ids, *pending], "completed") == [1] * 5
 
 
+@pytest.mark.sqlite
 def test_a_frozen_tree_is_replaced_by_its_watchdog(installation: Installation):
     here = installation
-    tree = here.start(processes=1, GATEWAY_WATCHDOG_SECONDS=5)
+    tree = here.start(processes=1, GATEWAY_WATCHDOG_SECONDS=3)
     gate = here.gate()
     ids = here.submit("waits", gate)
     here.wait_started(ids)
