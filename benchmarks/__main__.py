@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
-from benchmarks import drain, http, start, waits
+from benchmarks import drain, fanout, http, start, waits
 
-BENCHMARKS = {"start": start, "waits": waits, "drain": drain, "http": http}
+BENCHMARKS = {"start": start, "waits": waits, "drain": drain, "http": http, "fanout": fanout}
 
 
 def main(names: list[str]) -> int:
@@ -24,4 +25,5 @@ def main(names: list[str]) -> int:
     return 0
 
 
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is stopped on the way out
 sys.exit(main(sys.argv[1:]))

@@ -15,6 +15,7 @@ from benchmarks.report import ratio, table
 from benchmarks.systems import System, gateway, stock
 
 TASKS = 2_000
+LIMIT_SECONDS = 300
 
 
 def run() -> None:
@@ -36,7 +37,10 @@ def run() -> None:
 def _drain(system: System) -> tuple[float, float]:
     load = system.load("no_op", TASKS, wait=False)
     system.start()
+    give_up_at = time.monotonic() + LIMIT_SECONDS
     while len(ran := system.ran()) < TASKS:
+        if time.monotonic() > give_up_at:
+            raise TimeoutError(f"{system.name} ran {len(ran):,} of {TASKS:,} tasks in {LIMIT_SECONDS} s.")
         time.sleep(0.2)
     seconds = max(one.ended for one in ran.values()) - min(one.started for one in ran.values())
     return TASKS / seconds, TASKS / (load.last - load.first)

@@ -4,7 +4,7 @@ First, 100 tasks are submitted over one kept-alive connection to an idle `manage
 little. Measured is the time from the begin of each request to the first line of the agent's code. PostgreSQL
 is measured too where it answers (TEST_DATABASE_URL, or the standard local port).
 
-Then requests per second of the web process alone, on SQLite, from 4 connections that ask without a pause:
+Then requests per second of the web process alone, on SQLite, from 8 connections that ask without a pause:
 submitting a task, getting one, and reading 100 events. Beside it the same endpoints over the same database as
 plain viewsets of Django REST framework (benchmarks/plain_rest): default serializers and page numbers, the
 same look-up of the API key, the middleware of `startproject`, on daphne by Django's own ASGI application. The
@@ -30,7 +30,7 @@ from benchmarks.web_server import WebServer, free_port, gateway_web, plain_web
 TASKS = 100
 GAP_SECONDS = 0.0517
 """Not a divisor of anyone's polling interval."""
-CLIENTS = 4
+CLIENTS = 8
 ROUNDS = 5
 REQUESTS = {"submit": 200, "get": 300, "100 events": 200}
 """Requests a round and server."""

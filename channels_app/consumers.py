@@ -22,7 +22,8 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 
-from channels_app.hub import Feed, Head, hub
+from channels_app import rights
+from channels_app.hub import Feed, hub
 from executor import share_link, task_manager
 from executor.models import Task
 from gateway.errors import GatewayError, NotAllowed, NotFound, NotSignedIn, TooManyRequests
@@ -36,7 +37,6 @@ logger = logging.getLogger(__name__)
 WINDOW = 256
 WINDOW_BYTES = 1024 * 1024
 """Of that size are the events beyond the last ack, give or take one look at the log."""
-RIGHTS_SECONDS = 4.0
 MAX_FRAME = 4096
 
 SIGN_IN, FORBIDDEN, UNKNOWN, NO_ACK, DONE = 4401, 4403, 4404, 4408, 1000
@@ -72,8 +72,8 @@ class Socket(AsyncWebsocketConsumer):
         try:
             async with asyncio.TaskGroup() as group:
                 watching = group.create_task(self._watch())
-                rights = group.create_task(self._watch_rights())
-                watching.add_done_callback(lambda _: rights.cancel())
+                looking = group.create_task(rights.until_refused(self._credentials, self.allowed))
+                watching.add_done_callback(lambda _: looking.cancel())
         except* GatewayError as errors:
             await self.close(code=code_of(errors.exceptions[0]))
         except* (DatabaseError, InterfaceError):
@@ -84,12 +84,6 @@ class Socket(AsyncWebsocketConsumer):
 
     async def _watch(self) -> None:
         await self.watch(await run(self.allowed))
-
-    async def _watch_rights(self) -> None:
-        while True:
-            await asyncio.sleep(RIGHTS_SECONDS)
-            with contextlib.suppress(DatabaseError, InterfaceError, TooManyRequests):
-                await run(self.allowed)
 
     def allowed(self) -> Any:
         """What is to be watched; raises if the caller may not (any more)."""
@@ -103,6 +97,12 @@ class Socket(AsyncWebsocketConsumer):
     def key(self) -> str:
         """The id in the address."""
         return str(self.scope["url_route"]["kwargs"]["key"])
+
+    @property
+    def _credentials(self) -> tuple[object, ...]:
+        headers = dict(self.scope["headers"])
+        shown = (headers.get(b"authorization"), headers.get(b"cookie"), self.query("share"))
+        return (type(self), self.key, *shown)
 
     def query(self, name: str) -> str:
         """A query parameter; "" without."""
@@ -143,20 +143,20 @@ class TaskSocket(Socket):
         return task_manager.find(self.key, actor)
 
     async def watch(self, what: Task) -> None:
-        async with hub.watch(what.pk) as feed:
-            shown: Head | None = None
+        async with hub.watch(what.pk, self._news) as feed:
+            shown: tuple[str, str | None] | None = None
             while True:
-                changed = feed.changed  # both before looking: what comes meanwhile is not slept through
-                self._news.clear()
+                self._news.clear()  # before looking: what comes meanwhile is not slept through
                 if await self._send_events(feed):
                     continue
-                if feed.head != shown and self._sent >= feed.head.last_seq:
-                    shown = feed.head
-                    await self.send(text_data=shown.frame().decode())
-                if feed.head.final and self._acked >= feed.head.last_seq:
+                head = feed.head
+                if (head.status, head.reason) != shown and self._sent >= head.last_seq:
+                    shown = (head.status, head.reason)
+                    await self.send(text_data=head.frame().decode())
+                if head.final and self._acked >= head.last_seq:
                     await self.close(code=DONE)
                     return
-                if not await self._wait(feed, changed):
+                if not await self._wait():
                     await self.close(code=NO_ACK)
                     return
 
@@ -181,18 +181,15 @@ class TaskSocket(Socket):
         await self.send(text_data=frame.decode())
         return True
 
-    async def _wait(self, feed: Feed, changed: asyncio.Event) -> bool:
+    async def _wait(self) -> bool:
         """Wait for news of the task or of the client; False if an ack is overdue."""
         owed = self._sent > self._acked
         left = self._acked_at + settings.GATEWAY_SOCKET_ACK_SECONDS - time.monotonic() if owed else None
         if left is not None and left <= 0:
             return False
-        waits = [asyncio.create_task(one.wait()) for one in (changed, self._news)]
-        try:
-            await asyncio.wait(waits, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for one in waits:
-                one.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(left):
+                await self._news.wait()
         return True
 
 

@@ -85,6 +85,8 @@ class Feed:
     tail: deque[Entry] = field(default_factory=deque)
     watchers: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    alarms: set[asyncio.Event] = field(default_factory=set)
+    """Set at each change: of watchers that wait for other things too."""
 
     def update(self, head: Head, entries: list[Entry]) -> None:
         """Take a newer state and wake everyone; one that was read before the present one is dropped."""
@@ -101,6 +103,8 @@ class Feed:
         """Wake everyone who waits now; who waits later waits for the next change."""
         changed, self.changed = self.changed, asyncio.Event()
         changed.set()
+        for alarm in self.alarms:
+            alarm.set()
 
 
 @dataclass
@@ -125,8 +129,11 @@ class Hub:
         self._pump: asyncio.Task[None] | None = None
 
     @contextlib.asynccontextmanager
-    async def watch(self, task_id: UUID) -> AsyncIterator[Feed]:
-        """The feed of a task while it is watched. Joined before it is read, so that nothing falls between."""
+    async def watch(self, task_id: UUID, alarm: asyncio.Event | None = None) -> AsyncIterator[Feed]:
+        """The feed of a task while it is watched. Joined before it is read, so that nothing falls between.
+
+        ``alarm`` is set at each change, for who waits for other things too.
+        """
         feed = self._feeds.get(task_id)
         if feed is None:
             heads = await run(_heads, [task_id])
@@ -134,11 +141,15 @@ class Hub:
                 raise NotFound(f"There is no task {task_id}.")
             feed = self._feeds.setdefault(task_id, Feed(heads[0]))
         feed.watchers += 1
+        if alarm is not None:
+            feed.alarms.add(alarm)
         self._start()
         try:
             yield feed
         finally:
             feed.watchers -= 1
+            if alarm is not None:
+                feed.alarms.discard(alarm)
             if not feed.watchers:
                 self._feeds.pop(task_id, None)
 

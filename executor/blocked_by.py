@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
 
-from django.db.models import Q
+from django.db import connection
 from django.utils import timezone
 from typing_extensions import TypedDict
 
 from executor import candidates, database_clock
-from executor.models import EngineState, Task, Worker
-from executor.states import LEASED, Reason, TaskStatus
+from executor.models import Task, Worker
+from executor.states import Reason, TaskStatus
 from lifecycle.times import iso
 
 FRESH = timedelta(seconds=15)
 """A worker process that has not been seen for longer is not counted as alive."""
+
+
+# Asked for every pending task that is shown. One statement: the ORM's four took ten times as long to be put
+# together as they took to run. A trace has at most one active task, and the engine at most one row.
+FACTS = """
+SELECT s.paused_by, b.id, b.status,
+  (SELECT e.id FROM executor_task e
+   WHERE e.trace_id = %s AND e.status = 'pending' AND e.position < %s AND (e.run_at <= %s OR e.attempt > 0)
+   ORDER BY e.position LIMIT 1),
+  EXISTS (SELECT 1 FROM executor_worker w WHERE w.kind = 'runner' AND w.seen_at > %s)
+FROM (SELECT 1 AS one) o
+LEFT JOIN executor_enginestate s ON s.paused_at IS NOT NULL
+LEFT JOIN executor_task b ON b.trace_id = %s AND b.status IN ('running', 'waiting', 'cancelling')
+"""
 
 
 class BlockedBy(TypedDict):
@@ -28,7 +45,16 @@ def blocked_by(task: Task) -> BlockedBy | None:
     """What keeps a pending task from starting now; None if nothing does, or if it is not pending."""
     if task.status != TaskStatus.PENDING:
         return None
-    return _own_time(task) or _paused() or _trace(task) or _agent_type(task) or _limits(task) or _workers()
+    moment = database_clock.now()
+    facts = _facts(task, moment)
+    return (
+        _own_time(task, moment)
+        or _paused(facts)
+        or _trace(facts)
+        or _agent_type(task)
+        or _limits(task)
+        or _workers(facts)
+    )
 
 
 def workers_alive(kind: Worker.Kind = Worker.Kind.RUNNER) -> bool:
@@ -36,8 +62,27 @@ def workers_alive(kind: Worker.Kind = Worker.Kind.RUNNER) -> bool:
     return Worker.objects.filter(kind=kind, seen_at__gt=timezone.now() - FRESH).exists()
 
 
-def _own_time(task: Task) -> BlockedBy | None:
-    if task.run_at <= database_clock.now():
+@dataclass(frozen=True)
+class _Facts:
+    """What is asked of the database."""
+
+    paused_by: str | None
+    active: UUID | str | None
+    active_status: str | None
+    earlier: UUID | str | None
+    worker: Any
+
+
+def _facts(task: Task, moment: datetime) -> _Facts:
+    trace = Task._meta.get_field("trace").get_db_prep_value(task.trace_id, connection)
+    at, fresh_from = map(connection.ops.adapt_datetimefield_value, (moment, timezone.now() - FRESH))
+    with connection.cursor() as cursor:
+        cursor.execute(FACTS, [trace, task.position, at, fresh_from, trace])
+        return _Facts(*cursor.fetchone())
+
+
+def _own_time(task: Task, moment: datetime) -> BlockedBy | None:
+    if task.run_at <= moment:
         return None
     if task.reason == Reason.RETRY:
         message = f"Attempt {task.attempt} failed; the next starts at {iso(task.run_at)}."
@@ -45,28 +90,22 @@ def _own_time(task: Task) -> BlockedBy | None:
     return {"code": "due_later", "message": f"It is due at {iso(task.run_at)}."}
 
 
-def _paused() -> BlockedBy | None:
-    by = EngineState.objects.filter(paused_at__isnull=False).values_list("paused_by", flat=True).first()
-    if by is None:
+def _paused(facts: _Facts) -> BlockedBy | None:
+    if facts.paused_by is None:
         return None
-    message = f"Everything was paused by {by}. Resume it: POST /api/v1/resume."
+    message = f"Everything was paused by {facts.paused_by}. Resume it: POST /api/v1/resume."
     return {"code": "paused", "message": message}
 
 
-def _trace(task: Task) -> BlockedBy | None:
-    # Two columns: to put a statement together for all of a task's takes longer than to run it.
-    others = Task.objects.filter(trace_id=task.trace_id).values_list("pk", "status")
-    ahead = others.filter(status__in=LEASED).first()
-    if ahead is None and task.position > 1:
-        earlier = others.filter(status=TaskStatus.PENDING, position__lt=task.position).order_by("position")
-        ahead = earlier.filter(Q(run_at__lte=database_clock.now()) | Q(attempt__gt=0)).first()
+def _trace(facts: _Facts) -> BlockedBy | None:
+    ahead = facts.active or facts.earlier
     if ahead is None:
         return None
-    key, status = ahead
+    key = UUID(str(ahead))  # SQLite has ids as 32 digits
     return {
         "code": "trace_busy",
-        "message": f"Task {key} of the same trace is {status}; they run one after another. "
-        "Cancel that one, or submit to another trace.",
+        "message": f"Task {key} of the same trace is {facts.active_status or TaskStatus.PENDING}; "
+        "they run one after another. Cancel that one, or submit to another trace.",
     }
 
 
@@ -94,7 +133,7 @@ def _limits(task: Task) -> BlockedBy | None:
     return None
 
 
-def _workers() -> BlockedBy | None:
-    if workers_alive():
+def _workers(facts: _Facts) -> BlockedBy | None:
+    if facts.worker:
         return None
     return {"code": "no_worker", "message": "No worker is alive. Start one: `python manage.py worker`."}

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from django.utils import timezone
 
 from executor import artifact_store
+from executor.agent_output import MAX_RESULT_BYTES, clean, size_of
 from executor.own_threads import in_own_thread
 from gateway.context import AgentWorkspace, Assignment
-from gateway.errors import AgentNotConfigured
+from gateway.errors import AgentNotConfigured, InvalidInput
 from lifecycle import workspace_manager
 
 if TYPE_CHECKING:
@@ -119,5 +120,17 @@ async def durable(run: Run, event: dict[str, Any]) -> Any:
         )
         await asyncio.wrap_future(run.store({"type": "artifact", "at": event.get("at"), "kept": kept}))
         return kept
-    await asyncio.wrap_future(run.store(event))
+    data = await in_own_thread(_checkpoint, event.get("data"))
+    await asyncio.wrap_future(run.store({**event, "data": data}))
     return None
+
+
+def _checkpoint(data: Any) -> Any:
+    cleaned = clean(data)
+    size = size_of(cleaned)
+    if size > MAX_RESULT_BYTES:
+        raise InvalidInput(
+            f"A checkpoint of {size:,} bytes is too large; at most {MAX_RESULT_BYTES:,} are kept.",
+            hint="Write large data to a file of the workspace and remember its path.",
+        )
+    return cleaned

@@ -219,18 +219,33 @@ class TaskManager:
 
         With ``wait`` it returns at the first new event, or with none after that many seconds.
         """
+        return self.read_events(task_id, after=after, limit=limit, wait=wait, actor=actor)["items"]
+
+    def read_events(
+        self,
+        task_id: UUID | str,
+        *,
+        after: int = 0,
+        limit: int = 200,
+        wait: float = 0,
+        actor: Actor | None = None,
+    ) -> EventPage:
+        """The same events, with the number of the latest one and whether the task is final."""
         input_rules.whole(limit, "limit", low=1, high=1000)
         input_rules.whole(after, "after", low=-1, high=2**31)
-        task = find(task_id, actor or local_actor())
-        found = events.after(task.pk, after, limit)
-        if found or wait <= 0 or task.status in FINAL:
-            return found
+        actor = actor or local_actor()
+        page = _read(task_id, after, limit, actor)
+        if page["items"] or page["final"] or wait <= 0:
+            return page
+        give_up_at = time.monotonic() + wait
         listener = doorbell.listen("news")
         try:
-            give_up_at = time.monotonic() + wait
-            while not (found := events.after(task.pk, after, limit)) and time.monotonic() < give_up_at:
-                listener.wait(min(POLL_SECONDS, give_up_at - time.monotonic()))
-            return found
+            while True:  # once more at once: it may have come before we listened
+                page = _read(task_id, after, limit, actor)
+                left = give_up_at - time.monotonic()
+                if page["items"] or page["final"] or left <= 0:
+                    return page
+                listener.wait(min(POLL_SECONDS, left))
         finally:
             listener.close()
 
@@ -239,10 +254,10 @@ class TaskManager:
     ) -> TaskDict:
         """The task once it is final, or as it is after ``timeout`` seconds (None: wait for ever)."""
         actor = actor or local_actor()
-        task = find(task_id, actor)
-        give_up_at = time.monotonic() + timeout if timeout is not None else float("inf")
-        listener = doorbell.listen("news")
+        listener = doorbell.listen("news")  # before the first look, or a ring could fall between
         try:
+            task = find(task_id, actor)
+            give_up_at = time.monotonic() + timeout if timeout is not None else float("inf")
             while task.status not in FINAL and time.monotonic() < give_up_at:
                 listener.wait(min(POLL_SECONDS, give_up_at - time.monotonic()))
                 task = find(task.pk, actor)
@@ -255,14 +270,6 @@ class TaskManager:
         task = find(task_id, actor or local_actor())
         newest = {row.path: row for row in task.artifacts.order_by("id")}
         return [artifact_dict(newest[path]) for path in sorted(newest)]
-
-    def read_events(
-        self, task_id: UUID | str, *, after: int = 0, limit: int = 200, actor: Actor | None = None
-    ) -> EventPage:
-        """The events above ``after``, with the number of the latest and whether the task is final."""
-        # The task first: an event that comes between the two reads is one that the caller asks for next.
-        key, last_seq, status = _head(task_id, actor or local_actor())
-        return {"items": events.after(key, after, limit), "last_seq": last_seq, "final": status in FINAL}
 
     def open_artifact(
         self, task_id: UUID | str, artifact_id: UUID | str, *, actor: Actor | None = None
@@ -347,9 +354,16 @@ def find(task_id: UUID | str, actor: Actor) -> Task:
     return _first(Task.objects.for_actor(actor).select_related("agent_type", "agent_version"), task_id)
 
 
-def _head(task_id: UUID | str, actor: Actor) -> tuple[UUID, int, str]:
-    """The id, the number of the latest event and the status of a task that the actor may see."""
-    return _first(Task.objects.for_actor(actor).values_list("pk", "last_seq", "status"), task_id)
+def _read(task_id: UUID | str, after: int, limit: int, actor: Actor) -> EventPage:
+    # The task first: what comes between the two reads is in the events, or is what the caller asks for next.
+    rows = Task.objects.for_actor(actor).values_list("pk", "last_seq", "status")
+    key, last_seq, status = _first(rows, task_id)
+    found = events.after(key, after, limit)
+    return {
+        "items": found,
+        "last_seq": max(last_seq, found[-1]["seq"]) if found else last_seq,
+        "final": status in FINAL,
+    }
 
 
 def _first(rows: QuerySet[Any, R], task_id: UUID | str) -> R:

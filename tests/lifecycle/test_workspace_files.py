@@ -236,3 +236,8 @@ def test_an_unknown_folder_is_not_found(root):
     with pytest.raises(NotFound):
         listing(root, "missing")
     assert workspace_files.listing(root, ".") == []
+
+
+def test_a_path_is_no_longer_than_an_artifact_can_keep(root):
+    with pytest.raises(InvalidInput):
+        write(root, "/".join(["folder"] * 147), b"x", limit=10)  # 1,028 characters

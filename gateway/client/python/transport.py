@@ -142,7 +142,7 @@ class Transport:
                 stream=call.stream,
             )
         except CUTS as exc:
-            raise self.unreachable(exc) from exc
+            raise self.unreachable(exc) from None  # four exceptions deep, and none says more
         self._refuse(response)
         return response
 
@@ -190,7 +190,7 @@ class Transport:
             return Unreachable(
                 f"The proxy to {url} cannot be reached.", hint="Check HTTP_PROXY and NO_PROXY."
             )
-        if isinstance(exc, requests.exceptions.ConnectionError) and "NewConnectionError" in repr(exc):
+        if "NewConnectionError" in repr(exc) or "NameResolutionError" in repr(exc):
             return Unreachable(f"{url} cannot be reached.")
         return Unreachable(f"The connection to {url} broke.")
 

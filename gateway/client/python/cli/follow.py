@@ -28,6 +28,11 @@ from gateway.client.task_lines import TaskLines
 from gateway.client.task_view import TaskView
 from gateway.errors import GatewayError
 
+try:
+    import termios
+except ImportError:  # not on Windows
+    termios = None  # type: ignore[assignment]
+
 Manner = Literal["follow", "wait"]
 FRAMES_PER_SECOND = 12
 
@@ -110,6 +115,21 @@ def screen_for(output: Output, manner: Manner, title: str) -> Iterator[Screen]:
         yield LineScreen(output) if manner == "follow" else SilentScreen()
 
 
+@contextlib.contextmanager
+def no_key_echo() -> Iterator[None]:
+    """Keep the terminal from writing ``^C`` into a view that is drawn again and again."""
+    if termios is None or not sys.stdin.isatty():
+        yield
+        return
+    before = termios.tcgetattr(sys.stdin)
+    quiet = [*before[:3], before[3] & ~termios.ECHOCTL, *before[4:]]
+    termios.tcsetattr(sys.stdin, termios.TCSADRAIN, quiet)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+
 @dataclass(frozen=True)
 class News:
     """What the reading thread reports."""
@@ -138,11 +158,13 @@ class Reader(threading.Thread):
 
 
 class Detached(Exception):
-    """Following ends while the task goes on; ``code`` is the exit code."""
+    """Following ends while the task goes on: the exit code, and what to tell."""
 
-    def __init__(self, code: int) -> None:
-        super().__init__()
+    def __init__(self, code: int, text: str, style: str) -> None:
+        super().__init__(text)
         self.code = code
+        self.text = text
+        self.style = style
 
 
 def follow(
@@ -156,9 +178,10 @@ def follow(
 ) -> int:
     """Show the task until it ends, then what it came to. Returns the exit code."""
     try:
-        with screen_for(output, manner, task["description"]) as screen:
-            _show(client, task, screen, output, after, timeout)
+        with no_key_echo(), screen_for(output, manner, task["description"]) as screen:
+            told = _show(client, task, screen, output, after, timeout)
     except Detached as detached:
+        output.said(detached.text, detached.style)
         if output.as_json and manner == "wait":
             output.json(client.get_task(task["id"]))
         return detached.code
@@ -167,7 +190,7 @@ def follow(
             say("Detached; the task goes on. To come back: {command}", command=back_to(task["id"])), ""
         )
         return exits.INTERRUPTED
-    return conclude(client, client.get_task(task["id"]), output, manner)
+    return conclude(client, client.get_task(task["id"]), output, manner, told=told and manner == "follow")
 
 
 def back_to(task_id: str) -> str:
@@ -177,7 +200,8 @@ def back_to(task_id: str) -> str:
 
 def _show(
     client: GatewayClient, task: Task, screen: Screen, output: Output, after: int, timeout: float | None
-) -> None:
+) -> bool:
+    """Show events as they come. Returns whether the final one was among them."""
     give_up_at = None if timeout is None else time.monotonic() + timeout
     reader = Reader(client, task["id"], after)
     reader.start()
@@ -191,18 +215,17 @@ def _show(
                 seconds=f"{timeout:g}",
                 command=back_to(task["id"]),
             )
-            output.said(text, "yellow")
-            raise Detached(exits.TIMED_OUT) from None
+            raise Detached(exits.TIMED_OUT, text, "yellow") from None
         if news.error is not None:
             raise news.error
         if news.ended:
-            return
+            return False
         if news.cut is not None:
             screen.note(say("{problem} Trying again …", problem=error_sentence(news.cut)))
         if news.event is not None:
             screen.take(news.event)
             if news.event["type"] in FINAL:
-                return
+                return True
             _leave_questions(client, task["id"], news.event, output)
 
 
@@ -213,12 +236,12 @@ def _leave_questions(client: GatewayClient, task_id: str, event: Event, output: 
     task = client.get_task(task_id)
     if task["status"] == "waiting" and task["reason"] == "ask":
         question = next((ask["question"] for ask in task["asks"]), "")
-        output.said(say("The task waits for an answer: {question}", question=question), "magenta")
-        raise Detached(exits.WAITING)
+        text = say("The task waits for an answer: {question}", question=question)
+        raise Detached(exits.WAITING, text, "magenta")
 
 
-def conclude(client: GatewayClient, task: Task, output: Output, manner: Manner) -> int:
-    """Say what a final task came to. Returns the exit code."""
+def conclude(client: GatewayClient, task: Task, output: Output, manner: Manner, *, told: bool) -> int:
+    """Say what a final task came to, except why it failed if that was ``told``. Returns the exit code."""
     code = exits.OF_STATUS.get(task["status"], exits.FAILED)
     if output.as_json:
         if manner == "wait":
@@ -230,7 +253,8 @@ def conclude(client: GatewayClient, task: Task, output: Output, manner: Manner) 
         if files and output.for_people:
             output.out.print(file_table(files, say))
     elif task["status"] == "failed":
-        failed(task["error"], output)
+        if not told:
+            failed(task["error"], output)
     else:
         output.said(say("The task was cancelled."), "yellow")
     return code

@@ -42,6 +42,8 @@ class Output:
 
     def __init__(self, as_json: bool = False) -> None:
         self.as_json = as_json
+        # While an agent is run by hand, sys.stdout is where that agent prints.
+        self._stdout = sys.stdout
         self.out = Console(highlight=False, markup=False, emoji=False)
         self.talk = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
@@ -60,8 +62,8 @@ class Output:
 
     def line(self, text: str) -> None:
         """One line of data, as it is."""
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
+        self._stdout.write(text + "\n")
+        self._stdout.flush()
 
     def talk_line(self, text: str) -> None:
         """One line of talk, as it is."""

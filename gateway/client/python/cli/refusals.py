@@ -96,4 +96,4 @@ def _name(error: Any) -> str:
 
 
 def _meant(likely: str | None) -> str:
-    return " " + say("Did you mean {name}?", name=likely) if likely else ""
+    return ("" if say.language == "zh" else " ") + say("Did you mean {name}?", name=likely) if likely else ""

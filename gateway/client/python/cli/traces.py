@@ -27,7 +27,7 @@ COLUMNS = [
     Column(say("id"), lambda trace: trace["id"]),
     Column(say("status"), lambda trace: trace["status"], lambda trace: status(trace["status"])),
     Column(say("agent"), lambda trace: trace["agent_type"]),
-    Column(say("workspace"), lambda trace: trace["workspace_id"], from_width=100),
+    Column(say("workspace"), lambda trace: trace["workspace_id"]),
     Column(
         say("created"),
         lambda trace: trace["created_at"],
