@@ -189,7 +189,7 @@ def test_a_frame_that_is_none_changes_nothing(site, frame):
     assert last == site.final(task_id)["last_seq"]
 
 
-# --- traces and workspaces -----------------------------------------------------------------------------------
+# --- traces and workspaces ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["traces", "workspaces"])
