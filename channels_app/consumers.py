@@ -1,8 +1,8 @@
 """Sockets: a task's events, and the states of a trace's or workspace's tasks.
 
-Daphne has no back-pressure (one client that did not read was measured to cost 300 MiB), so the window is
-ours: at most 256 events, or 2 MiB of them, go out beyond the last ack, and a client that acks nothing for
-GATEWAY_SOCKET_ACK_SECONDS is closed.
+Daphne has no back-pressure here (one client that did not read was measured to cost 300 MiB), so the window
+is ours: at most 256 events, or about 1 MiB of them, go out beyond the last ack, and a client that acks
+nothing for GATEWAY_SOCKET_ACK_SECONDS is closed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from lifecycle.database_threads import run
 logger = logging.getLogger(__name__)
 
 WINDOW = 256
-WINDOW_BYTES = 2 * 1024 * 1024
+WINDOW_BYTES = 1024 * 1024
 """Of that size are the events beyond the last ack, give or take one look at the log."""
 MAX_FRAME = 4096
 

@@ -35,11 +35,12 @@ GAP_SECONDS = 0.02
 """Between two looks: in a burst each finds several events then."""
 TAIL = 512
 """Events of a task that are kept ready, as long as they have no more than ``TAIL_BYTES``."""
-TAIL_BYTES = 1024 * 1024
+TAIL_BYTES = 512 * 1024
 READ = 500
 """Events read at once, as long as they have no more than about ``READ_BYTES``."""
-READ_BYTES = 1024 * 1024
-ROWS = 100
+READ_BYTES = 512 * 1024
+"""A socket's frame may have 1 MiB."""
+ROWS = 32
 """Rows of the log that are in memory at a time: one may have 64 KiB."""
 MAX_BEHIND = 10_000
 """States that wait for a socket before it is given up."""

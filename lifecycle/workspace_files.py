@@ -29,7 +29,8 @@ CHUNK = 1024 * 1024
 MAX_PATH = 1024
 """Characters; an artifact keeps its path in a column of this length."""
 FAULTS_OF_A_PATH = {
-    errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ENOTEMPTY,
+    errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EACCES, errno.EPERM,
+    errno.ENOTEMPTY,
 }  # fmt: skip
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 

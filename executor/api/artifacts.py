@@ -8,7 +8,7 @@ from rest_framework.response import Response
 
 from executor.artifact_dict import ArtifactDict
 from executor.task_manager import TaskManager
-from lifecycle.api.files import BINARY, download
+from lifecycle.api.files import BINARY, AnyAnswer, download
 from lifecycle.api.schema import documented, page_of
 from lifecycle.api.views import ApiView
 
@@ -24,6 +24,8 @@ class ArtifactsView(ApiView):
 
 class ArtifactView(ApiView):
     """One of them, as a download."""
+
+    content_negotiation_class = AnyAnswer
 
     @documented("Download one of them", BINARY, media_type="application/octet-stream", also=(304,))
     def get(self, request: Request, task_id: str, artifact_id: str) -> HttpResponseBase:

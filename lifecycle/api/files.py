@@ -7,6 +7,7 @@ import re
 from typing import IO, Any, cast
 
 from django.http import FileResponse, HttpResponseBase
+from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -53,6 +54,16 @@ class AnyBody(BaseParser):
         return stream
 
 
+class AnyAnswer(BaseContentNegotiation):
+    """A file has the form it has, whatever the caller would like."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        return parsers[0]
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        return renderers[0], renderers[0].media_type
+
+
 class FilesView(ApiView):
     """One folder of a workspace."""
 
@@ -67,6 +78,7 @@ class FileView(ApiView):
     """One file of a workspace; ``ETag`` is its SHA-256."""
 
     parser_classes = (AnyBody,)
+    content_negotiation_class = AnyAnswer
 
     @documented(
         "Download a file",

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import json
 import os
 import socket as sockets
@@ -37,6 +38,13 @@ def refusal(site, path, **options):
         with pytest.raises(ConnectionClosed):
             socket.recv(timeout=PATIENCE_SECONDS)
         return socket.close_code
+
+
+def refused(site, path, **options):
+    """The HTTP status with which a handshake is refused."""
+    with pytest.raises(InvalidStatus) as answer, site.socket(path, **options):
+        pass
+    return answer.value.response.status_code
 
 
 def test_a_socket_carries_every_event_and_the_states_and_is_closed_after_the_last_ack(site):
@@ -107,9 +115,10 @@ def test_large_events_go_out_as_their_bytes_allow(site):
 
     with site.socket(f"/ws/tasks/{task_id}") as socket:
         seen = []
-        with pytest.raises(TimeoutError):
-            while True:
-                seen += json.loads(socket.recv(timeout=1))["events"]
+        with contextlib.suppress(TimeoutError):
+            while frame := socket.recv(timeout=1):
+                assert len(frame) < 2**20
+                seen += json.loads(frame)["events"]
         assert len(seen) < 180
         socket.send(json.dumps({"ack": seen[-1]["seq"]}))
         seen += json.loads(socket.recv(timeout=PATIENCE_SECONDS))["events"]
@@ -127,17 +136,21 @@ def test_a_client_that_acknowledges_nothing_is_closed(site):
         assert socket.close_code == 4408
 
 
-def test_a_client_that_never_reads_costs_little_and_is_closed(site):
+def test_clients_that_never_read_cost_little_and_are_closed(site):
     task_id = site.inside("long_task", trace_id=site.trace(), events=2000, size=60_000)
-    followed(site, site.run()["id"])  # what the first socket costs once
-    before = site.memory()
-    with open_raw(site, f"/ws/tasks/{task_id}", receive_buffer=4096) as connection:
-        peak = before
+    followed(site, task_id)  # what only the first one costs
+    before = peak = site.memory()
+
+    with contextlib.ExitStack() as stack:
+        idle = [
+            stack.enter_context(open_raw(site, f"/ws/tasks/{task_id}", receive_buffer=4096)) for _ in range(4)
+        ]
         for _ in range(int(ACK_SECONDS * 10)):
             peak = max(peak, site.memory())
             threading.Event().wait(0.1)
-        assert peak - before < 10
-        site.until(lambda: is_closed(connection), "the server hangs up")
+        assert peak - before < 10 * len(idle)
+        for one in idle:
+            site.until(lambda one=one: is_closed(one), "the server hangs up")
 
 
 @pytest.mark.parametrize(
@@ -176,7 +189,7 @@ def test_a_frame_that_is_none_changes_nothing(site, frame):
     assert last == site.final(task_id)["last_seq"]
 
 
-# --- traces and workspaces -----------------------------------------------------------------------------------
+# --- traces and workspaces ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["traces", "workspaces"])
@@ -263,10 +276,8 @@ def test_what_does_not_exist_is_4404(site, path):
         "http://evil.example",
         "https://127.0.0.1.evil.example",
         "null",
-        "http://[",
         "file://",
         "http://127.0.0.1:1",
-        "x",
     ],
 )
 def test_a_foreign_origin_is_refused_at_the_handshake(site, known, origin):
@@ -275,16 +286,17 @@ def test_a_foreign_origin_is_refused_at_the_handshake(site, known, origin):
         {},
         {"key": None, "headers": {"Cookie": f"sessionid={site.inside('session')}"}},
     ):
-        with pytest.raises(InvalidStatus) as refused:
-            site.socket(known[0], origin=origin, **options)
-        assert refused.value.response.status_code == 403
+        assert refused(site, known[0], origin=origin, **options) == 403
+
+
+@pytest.mark.parametrize("origin", ["http://[", "x", "http://"])
+def test_an_origin_that_is_none_is_refused_at_the_handshake(site, known, origin):
+    assert refused(site, known[0], origin=origin) in (400, 403)
 
 
 def test_without_origin_and_key_the_handshake_is_refused(site, known):
     for path in [*known, "/ws/nonsense"]:
-        with pytest.raises(InvalidStatus) as refused:
-            site.socket(path, key=None)
-        assert refused.value.response.status_code == 403
+        assert refused(site, path, key=None) == 403
 
 
 def test_a_signed_in_browser_may(site):
@@ -316,18 +328,18 @@ def test_a_revoked_key_closes_its_sockets(site):
     task_id = site.submit("gated", {"gate": str(gate)})
     task = site.get(f"/tasks/{task_id}").json()
     paths = [f"/ws/tasks/{task_id}", f"/ws/traces/{task['trace_id']}", "/ws/workspaces/tests"]
-    opened = [site.socket(path, key=key) for path in paths]
-    for socket in opened:
-        socket.recv(timeout=PATIENCE_SECONDS)
+    with contextlib.ExitStack() as stack:
+        opened = [stack.enter_context(site.socket(path, key=key)) for path in paths]
+        for socket in opened:
+            socket.recv(timeout=PATIENCE_SECONDS)
 
-    site.inside("revoke", key=key)
+        site.inside("revoke", key=key)
 
-    for socket in opened:
-        for frame in site.frames(socket):
-            if frame["type"] == "events":
-                socket.send(json.dumps({"ack": frame["events"][-1]["seq"]}))
-        assert socket.close_code == 4401
-        socket.close()
+        for socket in opened:
+            for frame in site.frames(socket):
+                if frame["type"] == "events":
+                    socket.send(json.dumps({"ack": frame["events"][-1]["seq"]}))
+            assert socket.close_code == 4401
     gate.touch()
 
 
