@@ -5,6 +5,8 @@
 PYTHON ?= python3.13 python3.12 python3.11 python3
 UV ?= uv
 ARGS ?=
+# Test files that run at once: many wait for processes most of the time. 0: one after another, for a debugger.
+TEST_PROCESSES ?= 3
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -68,8 +70,8 @@ dev:
 
 define both_databases
 code=0; \
-TEST_DATABASE=sqlite $(PY) -m pytest $(ARGS) || code=$$?; \
-TEST_DATABASE=postgres $(PY) -m pytest $(ARGS) || code=$$?; \
+TEST_DATABASE=sqlite $(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile $(ARGS) || code=$$?; \
+TEST_DATABASE=postgres $(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile $(ARGS) || code=$$?; \
 exit $$code
 endef
 
