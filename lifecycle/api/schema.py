@@ -79,7 +79,10 @@ def documented(
     media_type: str = "application/json",
     headers: Sequence[str] = (),
 ) -> Callable[[V], V]:
-    """Describe one method of a view: what it takes, what it answers, and how it refuses."""
+    """Describe one method of a view: what it takes, what it answers, and how it refuses.
+
+    What is not described here is refused before the method is called; see ``ApiView.initial``.
+    """
     good = (
         OpenApiResponse(response=answer) if answer is not None else OpenApiResponse(description="No content")
     )
@@ -92,9 +95,17 @@ def documented(
         for name in headers
     ]
     shown = [OpenApiExample("example", value=example, request_only=body is not None)] if example else []
-    return extend_schema(
+    describe = extend_schema(
         summary=summary, request=body, responses=responses, parameters=[*query, *sent], examples=shown
     )
+
+    def decorate(method: V) -> V:
+        made: V = describe(method)
+        made.query_names = frozenset(one.name for one in query)  # type: ignore[attr-defined]
+        made.takes_body = body is not None  # type: ignore[attr-defined]
+        return made
+
+    return decorate
 
 
 HEADERS = {

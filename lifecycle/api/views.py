@@ -31,6 +31,16 @@ class ApiView(APIView):
         """The scope that ``method`` needs here."""
         return "read" if method in READING else self.write_scope
 
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Sign in, then refuse what the method does not know: it would not do what the caller thinks."""
+        super().initial(request, *args, **kwargs)
+        handler = getattr(self, str(request.method).lower(), None)
+        if handler is None or request.method == "OPTIONS":
+            return
+        Query(request, getattr(handler, "query_names", ()))
+        if request.method in ("POST", "PATCH") and not getattr(handler, "takes_body", True):
+            parsed(Serializer, request)
+
     @property
     def actor(self) -> Actor:
         """Who calls."""

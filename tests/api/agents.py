@@ -51,6 +51,7 @@ async def fails(ctx):
 def stubborn(ctx):
     """Looks at its gate only: a cancellation does not end it before its grace does."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    ctx.log("deaf")
     while not os.path.exists(ctx.input["gate"]):
         time.sleep(0.02)
     return "open"

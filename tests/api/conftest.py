@@ -8,11 +8,17 @@ import pytest
 from django.core.cache import cache
 from rest_framework.test import APIClient
 
+from executor.models import Artifact
 from lifecycle.api_key_manager import ApiKeyManager
+from lifecycle.workspace_manager import WorkspaceManager
+from tests import make
 from tests import settings as run
 from tests.api.site import Site
 from tests.engine.conftest import _postgres_server
 from tests.engine.installation import PostgresStore, SqliteStore, Store
+
+MARK = "geheim"
+"""Stands in everything that the other workspace has, and never in what the caller sends."""
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +53,24 @@ def api(client_with) -> APIClient:
     """A client that may do everything."""
     made: APIClient = client_with("read", "submit", "work", "admin")
     return made
+
+
+@pytest.fixture
+def there(db):
+    """What the other workspace has: one of each thing, by the name that an address has for it."""
+    make.an_agent_type()
+    workspace = make.a_workspace("elsewhere", title=MARK, metadata={"a": MARK})
+    trace = make.a_trace(workspace, title=MARK, labels={MARK: MARK})
+    task = make.a_task(trace, MARK, input=MARK, labels={MARK: MARK})
+    artifact = Artifact.objects.create(
+        task=task, path=f"{MARK}.txt", title=MARK, media_type="text/plain", size=1, sha256="0" * 64
+    )
+    WorkspaceManager().upload_file("elsewhere", "a.txt", MARK.encode())
+    return {
+        "workspace_id": workspace.pk,
+        "trace_id": str(trace.pk),
+        "task_id": str(task.pk),
+        "artifact_id": str(artifact.pk),
+        "path": "a.txt",
+        "name": "echo",
+    }

@@ -7,6 +7,7 @@ import random
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.api.site import PATIENCE_SECONDS, read_answer
 pytestmark = pytest.mark.engine
 
 MB = 2**20
-FUZZ_SECONDS = 12
+FUZZ_SECONDS = 8
 PATH = "/api/v1/tasks"
 JSON = {"Content-Type": "application/json"}
 
@@ -40,6 +41,14 @@ def in_pieces(site, head, piece, count):
             if b"chunked" in head:
                 connection.sendall(b"0\r\n\r\n")
         return read_answer(connection)
+
+
+def status_of(site, request, timeout=5.0):
+    """The status of the answer; 0 if the server hangs up, or waits for what does not come."""
+    try:
+        return site.raw(request, timeout=timeout).status
+    except (AssertionError, ConnectionResetError, TimeoutError):
+        return 0
 
 
 def is_up(site):
@@ -69,9 +78,13 @@ def test_chunks_without_an_end_are_cut(site, flat):
 
     with socket.create_connection(("127.0.0.1", site.up.port), timeout=PATIENCE_SECONDS) as connection:
         connection.sendall(head)
-        with pytest.raises(OSError, match=""):
-            for _ in range(2000):
-                connection.sendall(b"100000\r\n" + b" " * MB + b"\r\n")
+        chunk = b"100000\r\n" + b" " * MB + b"\r\n"
+        sent = 0
+        with contextlib.suppress(OSError):
+            while sent < 2000:
+                connection.sendall(chunk)
+                sent += 1
+    assert sent < 2000, "it would have read on for ever"
     assert is_up(site)
 
 
@@ -127,13 +140,8 @@ def test_a_huge_header_and_a_huge_address_are_refused(site, flat, size):
 ])  # fmt: skip
 def test_a_first_line_that_is_none_is_refused(site, line):
     key = f"Authorization: Bearer {site.key}".encode()
-    try:
-        answer = site.raw(
-            line + b"\r\nHost: 127.0.0.1\r\n" + key + b"\r\nConnection: close\r\n\r\n", timeout=5
-        )
-        assert answer.status < 500
-    except (AssertionError, ConnectionResetError, TimeoutError) as refused:
-        assert "assert 5" not in str(refused)  # it hung up, which is an answer too
+    request = line + b"\r\nHost: 127.0.0.1\r\n" + key + b"\r\nConnection: close\r\n\r\n"
+    assert status_of(site, request) < 500
     assert is_up(site)
 
 
@@ -153,11 +161,7 @@ def test_a_first_line_that_is_none_is_refused(site, line):
 ])  # fmt: skip
 def test_a_header_that_is_strange_is_no_error_of_ours(site, headers):
     for path in (PATH, "/healthz", "/api/v1/tasks/x/stream", "/api/v1/tasks/x?wait=1"):
-        try:
-            answer = site.raw(site.request_bytes("GET", path, headers), timeout=5)
-        except (AssertionError, ConnectionResetError, TimeoutError):
-            continue  # it hung up, or waits for a body that does not come
-        assert answer.status < 500, (path, answer)
+        assert status_of(site, site.request_bytes("GET", path, headers), timeout=1) < 500, path
     assert is_up(site)
 
 
@@ -204,7 +208,9 @@ def test_a_reader_who_does_not_read_holds_little_of_a_download(site):
 
 
 def test_a_reader_who_does_not_read_holds_little_of_a_stream(site):
-    task_id = site.inside("long_task", trace_id=site.trace(), events=1000, size=60_000)
+    task_id = site.inside("long_task", trace_id=site.trace(), events=500, size=60_000)  # 30 MB
+    with ThreadPoolExecutor(4) as pool:
+        assert len(list(pool.map(lambda _: site.stream(task_id).answer.content, range(4)))) == 4
     before = site.memory()
 
     with contextlib.ExitStack() as stack:
@@ -293,6 +299,7 @@ def _quoted(text):
 
 def test_whatever_is_sent_to_any_address_is_no_error_of_ours(site):
     monkey = Monkey(site, seed=7)
+    said = len(site.up.lines)
     give_up_at = time.monotonic() + FUZZ_SECONDS
     statuses = set()
     tries = 0
@@ -315,5 +322,6 @@ def test_whatever_is_sent_to_any_address_is_no_error_of_ours(site):
     assert tries > 100
     assert statuses >= {200, 404, 422}
     assert is_up(site)
-    assert "Unforeseen" not in site.up.text
-    assert "Traceback" not in site.up.text
+    log = "\n".join(site.up.lines[said:])
+    assert "Unforeseen" not in log
+    assert "Traceback" not in log

@@ -137,7 +137,7 @@ def test_a_client_that_acknowledges_nothing_is_closed(site):
 
 
 def test_clients_that_never_read_cost_little_and_are_closed(site):
-    task_id = site.inside("long_task", trace_id=site.trace(), events=2000, size=60_000)
+    task_id = site.inside("long_task", trace_id=site.trace(), events=300, size=60_000)
     followed(site, task_id)  # what only the first one costs
     before = peak = site.memory()
 
