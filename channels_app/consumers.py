@@ -102,7 +102,7 @@ class Socket(AsyncWebsocketConsumer):
     def _credentials(self) -> tuple[object, ...]:
         headers = dict(self.scope["headers"])
         shown = (headers.get(b"authorization"), headers.get(b"cookie"), self.query("share"))
-        return (type(self), self.key, *shown)
+        return (self.scope["path"], *shown)
 
     def query(self, name: str) -> str:
         """A query parameter; "" without."""

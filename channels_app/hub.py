@@ -314,7 +314,8 @@ def _group_heads(filters: dict[str, Any], known: dict[UUID, Head], since: dateti
     latest = rows.filter(pk__gte=_first_id_of(since), status__in=FINAL).values_list(*fields)[:5_000]
     heads = {row[0]: Head(*row) for row in [*unfinished, *latest]}
     ended = [key for key, head in known.items() if key not in heads and not head.final]
-    return [*heads.values(), *(_heads(ended) if ended else [])]
+    found = [*heads.values(), *(_heads(ended) if ended else [])]
+    return sorted(found, key=lambda head: head.task_id)  # in order of submission
 
 
 def _first_id_of(moment: datetime) -> UUID:

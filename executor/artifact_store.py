@@ -11,6 +11,7 @@ from django.core.files import File
 from django.core.files.storage import storages
 
 from executor.agent_output import clean_text
+from gateway.errors import NotFound
 from lifecycle import workspace_files, workspace_manager
 from lifecycle.ids import new_id
 
@@ -49,8 +50,11 @@ def stored_name(sha256: str) -> str:
 
 
 def open_stored(sha256: str) -> IO[bytes]:
-    """A kept content, open for reading."""
-    stored: IO[bytes] = storages["artifacts"].open(stored_name(sha256))
+    """A kept content, open for reading; raise ``NotFound`` if somebody removed it."""
+    try:
+        stored: IO[bytes] = storages["artifacts"].open(stored_name(sha256))
+    except FileNotFoundError:
+        raise NotFound("The content of this artifact is no longer kept.") from None
     return stored
 
 

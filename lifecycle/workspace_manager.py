@@ -58,6 +58,12 @@ class WorkspaceManager:
             max_running=input_rules.whole(max_running, "max_running", low=0, high=1_000_000),
             metadata=input_rules.metadata(metadata),
         )
+        if not actor.may_see(id):  # nor learn whether there is one
+            raise WorkspaceNotFound(
+                f"There is no workspace '{id}' that {actor.name} may use.",
+                hint="The key is limited to named workspaces.",
+                errors=[{"field": "id", "message": "is none of the key's workspaces"}],
+            )
         try:
             with transaction.atomic():
                 workspace.save(force_insert=True)

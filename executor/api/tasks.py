@@ -186,7 +186,9 @@ class BulkView(ApiView):
             raise refuse(f"filter.{unknown[0]}", "is not known.", f"Known: {', '.join(BulkFilter().fields)}.")
         wanted: dict[str, Any] = dict(body["filter"])
         if "label" in wanted:
-            key, _, value = wanted.pop("label").partition(":")
+            key, colon, value = wanted.pop("label").partition(":")
+            if not colon or not key:
+                raise refuse("filter.label", "must be key:value.")
             wanted["labels"] = [(key, value)]
         result = TaskManager().cancel_or_retry_many(
             body["action"],

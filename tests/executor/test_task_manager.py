@@ -92,7 +92,7 @@ def test_what_is_not_given_comes_from_the_agent_type():
         ({"description": None}, "description", "must be text, not NoneType"),
         ({"input": {"x": math.nan}}, "input", "nan"),
         ({"input": {"x": math.inf}}, "input", "inf"),
-        ({"input": {"x": object()}}, "input", "object, which is not JSON"),
+        ({"input": {"x": b"bytes"}}, "input", "bytes, which is not JSON"),
         ({"input": {1: 2}}, "input", "a key that is not text"),
         ({"input": ["\x00"]}, "input", "NUL"),
         ({"input": {"\ud800": 1}}, "input", "surrogate"),
