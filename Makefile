@@ -46,7 +46,7 @@ coverage: dev ## run the tests and print which branches none of them takes
 	$(PY) -m coverage combine --quiet
 	$(PY) -m coverage report
 
-bench: runtime ## measure on this machine (benchmarks/)
+bench: dev ## measure on this machine (benchmarks/)
 	@$(PY) -m benchmarks $(ARGS)
 
 # Versions stay as they are unless the .in files ask otherwise; ARGS=--upgrade takes the newest of everything.

@@ -1,10 +1,10 @@
 """Fan-out: how long until one event of a task has reached the last of N sockets.
 
-N clients follow one task, 200 and then 1,000 (if that many files may be open). Every event is written to the
-log by a process of its own, as a worker writes it; measured is the time from before its transaction to the
-moment at which the last client has it. Beside it the same frame from a bare server of the library
-`websockets`, which has nothing to look up: it broadcasts what it is told. The clients, in one process, are
-the same for both and know just enough of the protocol, so that they cost little.
+N clients follow one task, 200 and then 1,000 (if that many files may be open). Every event, 0.1 s after the
+last, is written to the log by a process of its own, as a worker writes it; measured is the time from before
+its transaction to the moment at which the last client has it. Beside it the same frame from a bare server of
+the library `websockets`, which has nothing to look up: it broadcasts what it is told. The clients, in one
+process, are the same for both and know just enough of the protocol, so that they cost little.
 
 Command: python -m benchmarks fanout
 """
@@ -16,6 +16,7 @@ import json
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -26,6 +27,8 @@ from benchmarks.web_server import free_port, gateway_web
 SOCKETS = (200, 1_000)
 EVENTS = 20
 WARM_UP = 2
+PAUSE_SECONDS = 0.1
+"""Before each event: the system is idle."""
 SPARE_FILES = 200
 
 Times = dict[int, list[float]]
@@ -75,6 +78,7 @@ def _round(teller: subprocess.Popen[str], count: int, address: Mapping[str, Any]
 
 
 def _tell(teller: subprocess.Popen[str], clients: subprocess.Popen[str]) -> float:
+    time.sleep(PAUSE_SECONDS)
     assert teller.stdin is not None
     teller.stdin.write("\n")
     teller.stdin.flush()
