@@ -15,7 +15,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.db import InterfaceError, OperationalError, close_old_connections, connection, transaction
+from django.db import (
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    close_old_connections,
+    connection,
+    transaction,
+)
 
 from executor import agent_events, leases
 from gateway.errors import LeaseLost
@@ -127,7 +134,7 @@ class Journal:
             try:
                 self._write(batch)
                 return
-            except (OperationalError, InterfaceError) as exc:
+            except (OperationalError, InterfaceError, InternalError) as exc:
                 pause = RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)]
                 logger.warning("The database cannot be written, trying again in %s s: %s", pause, exc)
                 close_old_connections()

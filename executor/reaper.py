@@ -11,7 +11,7 @@ from django.db import transaction
 from executor import database_clock, events, kernel, leases, span_writer
 from executor.crash_points import crash_point
 from executor.event_moment import event_moment
-from executor.models import Attempt
+from executor.models import Attempt, Task
 from executor.runners import process_tree
 from lifecycle.ids import as_uuid
 
@@ -75,10 +75,13 @@ class Reaper:
             process_tree.kill_marked(str(attempt.task_id), attempt.number)
         crash_point("before_reap")
         with transaction.atomic():
-            still = Attempt.objects.select_for_update().filter(
-                pk=attempt.pk, ended_at=None, lease_until=attempt.lease_until
-            )
-            if not still.exists():
+            # Whoever holds the row is writing this very end, or froze while it did: waiting for it would hold
+            # up all the others. It is looked at again in the next round.
+            owned = Task.objects.filter(pk=attempt.task_id, lease_token=attempt.token)
+            if not owned.select_for_update(skip_locked=True).values_list("pk").first():
+                return False
+            still = Attempt.objects.filter(pk=attempt.pk, ended_at=None, lease_until=attempt.lease_until)
+            if not still.select_for_update().exists():
                 return False
             self._interrupt_steps(attempt)
             won = leases.finish([leases.lost_ending(attempt, why)])[0]

@@ -18,7 +18,8 @@ from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import Error as DatabaseError
+from django.db import close_old_connections, connection
 from django.utils import timezone
 
 from executor import doorbell, kernel, leases, pulse

@@ -26,10 +26,19 @@ SQLITE_OPTIONS: dict[str, Any] = {
 }
 
 # A machine that freezes in the middle of a transaction keeps its locks for as long as the server believes
-# in it, by default for ever, and everybody who claims or reaps waits for them. And a server that vanishes
-# without a word is noticed by a client only if it asks for a sign of life.
+# in it, by default for hours, and everybody who needs them waits: so nobody waits for ever, and the server
+# asks for a sign of life. So does the client, or it would not notice a server that vanished without a word.
 POSTGRES_OPTIONS: dict[str, Any] = {
-    "options": "-c idle_in_transaction_session_timeout=15s",
+    "options": " ".join(
+        f"-c {name}={value}"
+        for name, value in {
+            "idle_in_transaction_session_timeout": "15s",
+            "lock_timeout": "20s",
+            "tcp_keepalives_idle": 15,
+            "tcp_keepalives_interval": 5,
+            "tcp_keepalives_count": 3,
+        }.items()
+    ),
     "connect_timeout": 10,
     "keepalives_idle": 15,
     "keepalives_interval": 5,

@@ -141,7 +141,7 @@ def test_a_second_signal_ends_it_at_once(installation: Installation):
 
 
 @pytest.mark.sqlite
-@pytest.mark.parametrize("role", ["clock", "cluster", "pusher"])
+@pytest.mark.parametrize("role", ["cluster", "pusher"])
 def test_a_tree_told_to_stop_while_it_starts_stops(installation: Installation, role):
     here = installation
     tree = here.start(settle=False)
