@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import time
 import uuid
@@ -86,9 +87,11 @@ class Site:
         self.up = Up(self.folder, "--no-demo", **self.environment)
         self.up.said(r"Ctrl-C stops everything")
 
-    def restart_web(self) -> None:
-        """Kill the web process and wait until the supervisor's next one answers."""
-        self.web.kill()
+    def restart_web(self, number: int = signal.SIGKILL) -> None:
+        """End the web process and wait until the supervisor's next one answers."""
+        ended = self.web
+        ended.send_signal(number)
+        ended.wait(PATIENCE_SECONDS)
         self.until(lambda: self._alive_again(), "the web process is back")
 
     def _alive_again(self) -> bool:

@@ -5,6 +5,7 @@ import base64
 import contextlib
 import json
 import os
+import signal
 import socket as sockets
 import threading
 
@@ -379,6 +380,23 @@ async def test_many_sockets_on_one_task_are_served_by_one_process(site):
     last = (await asyncio.to_thread(site.final, task_id))["last_seq"]
     assert {code for _, code in seen} == {1000}
     assert all(seqs == list(range(1, last + 1)) for seqs, _ in seen)
+
+
+def test_a_server_that_ends_in_order_says_come_back(site):
+    gate = site.gate()
+    task_id = site.submit("gated", {"gate": str(gate)})
+    with site.socket(f"/ws/tasks/{task_id}") as socket, site.socket("/ws/workspaces/tests") as other:
+        last = json.loads(socket.recv(timeout=PATIENCE_SECONDS))["events"][-1]["seq"]
+        site.restart_web(signal.SIGTERM)
+        for one in (socket, other):
+            for _ in site.frames(one):
+                pass
+            assert one.close_code == 1012
+
+    gate.touch()
+    events, _, code = followed(site, task_id, after=last)
+    assert [one["seq"] for one in events] == list(range(last + 1, site.final(task_id)["last_seq"] + 1))
+    assert code == 1000
 
 
 def test_sockets_that_are_cut_leave_nothing_behind(site):
