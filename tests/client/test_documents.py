@@ -50,7 +50,7 @@ def test_the_shell_of_the_command(running, tmp_path):
     for commands, _ in blocks("cli.md", "sh"):
         done = subprocess.run(
             ["sh", "-eu"],
-            input=commands,
+            input=commands.replace("user_001", "documents_001"),  # made by the test above
             cwd=ROOT,
             env=environment,
             capture_output=True,
