@@ -10,6 +10,7 @@ from executor import doorbell
 from executor.blocked_by import FRESH
 from executor.models import EngineState, Task, Worker
 from executor.states import LEASED, TaskStatus
+from gateway.errors import NotAllowed
 from lifecycle.actors import Actor, local_actor
 from lifecycle.times import iso
 
@@ -64,7 +65,7 @@ class EngineManager:
     def pause(self, *, actor: Actor | None = None) -> StatsDict:
         """Start nothing any more, until ``resume``; what runs goes on. Doing it again changes nothing."""
         actor = actor or local_actor()
-        actor.require("admin")
+        _require_whole(actor)
         EngineState.objects.get_or_create(pk=1)
         now = timezone.now()
         EngineState.objects.filter(pk=1, paused_at=None).update(paused_at=now, paused_by=actor.name)
@@ -73,7 +74,17 @@ class EngineManager:
     def resume(self, *, actor: Actor | None = None) -> StatsDict:
         """Start tasks again."""
         actor = actor or local_actor()
-        actor.require("admin")
+        _require_whole(actor)
         EngineState.objects.filter(pk=1).update(paused_at=None, paused_by="")
         doorbell.ring("tasks")
         return self.stats(actor=actor)
+
+
+def _require_whole(actor: Actor) -> None:
+    """The engine serves every workspace, so whoever is limited to some may not stop it."""
+    actor.require("admin")
+    if actor.workspaces is not None:
+        raise NotAllowed(
+            f"{actor.name} is limited to workspaces, and this concerns all of them.",
+            hint="Use a key that was made without --workspace.",
+        )
