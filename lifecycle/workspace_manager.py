@@ -7,6 +7,8 @@ from typing import IO, Any, Literal
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.db.models.functions import Greatest
 from typing_extensions import TypedDict
 
 from gateway.errors import AlreadyExists, Conflict, QuotaExceeded, WorkspaceNotFound
@@ -77,8 +79,12 @@ class WorkspaceManager:
         return as_dict(workspace)
 
     def get_workspace(self, id: str, *, actor: Actor | None = None) -> WorkspaceDict:
-        """The workspace; raise ``WorkspaceNotFound`` if there is none that the actor may see."""
-        return as_dict(find(id, actor or local_actor()))
+        """The workspace; raise ``WorkspaceNotFound`` if there is none that the actor may see.
+
+        ``used_bytes`` is counted on disk now; in lists it is what uploads and deletions add up to.
+        """
+        workspace = find(id, actor or local_actor())
+        return as_dict(workspace) | {"used_bytes": used_bytes(workspace.id)}
 
     def list_workspaces(
         self, *, limit: int = 50, cursor: str | None = None, actor: Actor | None = None
@@ -155,11 +161,11 @@ class WorkspaceManager:
                 f"The workspace '{workspace.id}' is {workspace.status}.", current_status=workspace.status
             )
         limit = settings.GATEWAY_MAX_UPLOAD_MB * 1024 * 1024
+        replaced = workspace_files.size_at(folder_of(workspace.id), path)
         if workspace.quota_bytes is not None:
-            replaced = workspace_files.size_at(folder_of(workspace.id), path)
             limit = min(limit, max(workspace.quota_bytes - used_bytes(workspace.id) + replaced, 0))
         try:
-            return workspace_files.write(
+            written = workspace_files.write(
                 folder_of(workspace.id), path, source, limit=limit, if_match=if_match, if_new=if_new
             )
         except workspace_files.TooLarge:
@@ -167,6 +173,8 @@ class WorkspaceManager:
                 f"'{path}' has more than the {limit:,} bytes that fit into the workspace '{workspace.id}'.",
                 hint="Free space in the workspace, raise its quota, or raise GATEWAY_MAX_UPLOAD_MB.",
             ) from None
+        _note_used(workspace, written["size"] - replaced)
+        return written
 
     def list_files(
         self, workspace_id: str, path: str = "", *, actor: Actor | None = None
@@ -182,7 +190,9 @@ class WorkspaceManager:
         actor = actor or local_actor()
         actor.require("submit")
         workspace = find(workspace_id, actor)
+        freed = workspace_files.size_at(folder_of(workspace.id), path)
         workspace_files.delete(folder_of(workspace.id), path, if_match=if_match)
+        _note_used(workspace, -freed)
 
     def read_file(self, workspace_id: str, path: str, *, actor: Actor | None = None) -> IO[bytes]:
         """The file at ``path``, open for reading; raise ``NotFound`` if it is none."""
@@ -231,6 +241,11 @@ def folder_of(workspace_id: str) -> Path:
 def used_bytes(workspace_id: str) -> int:
     """The bytes of all files of the workspace, counted on disk."""
     return workspace_files.size_of(folder_of(workspace_id))
+
+
+def _note_used(workspace: Workspace, change: int) -> None:
+    used = Greatest(F("used_bytes") + change, 0)
+    Workspace.objects.filter(pk=workspace.pk).update(used_bytes=used)
 
 
 def as_dict(row: Workspace) -> WorkspaceDict:

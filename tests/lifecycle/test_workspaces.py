@@ -10,7 +10,7 @@ import pytest
 from gateway.errors import AlreadyExists, Conflict, InvalidInput, NotAllowed, QuotaExceeded, WorkspaceNotFound
 from lifecycle.actors import Actor
 from lifecycle.models import Workspace
-from lifecycle.workspace_manager import WorkspaceManager
+from lifecycle.workspace_manager import WorkspaceManager, folder_of
 from tests import make
 
 pytestmark = pytest.mark.django_db
@@ -182,3 +182,18 @@ def test_an_archived_workspace_takes_no_files():
 
     with pytest.raises(Conflict, match="archived"):
         manager.upload_file("user_001", "a", b"")
+
+
+def test_what_a_workspace_uses_is_counted_also_what_an_agent_wrote_itself():
+    manager = WorkspaceManager()
+    manager.create_workspace("used")
+    manager.upload_file("used", "a.txt", b"12345")
+    (folder_of("used") / "by_an_agent.txt").write_text("678")
+
+    assert manager.get_workspace("used")["used_bytes"] == 8
+    assert manager.list_workspaces()[0]["used_bytes"] == 5
+
+    manager.delete_file("used", "a.txt")
+
+    assert manager.list_workspaces()[0]["used_bytes"] == 0  # what agents write is not added up
+    assert manager.get_workspace("used")["used_bytes"] == 3
