@@ -184,5 +184,9 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {name: {"level": "INFO"} for name in ("gatewaysite", "lifecycle", "executor", "channels_app")}
-    | {"django-q": {"level": "WARNING", "handlers": ["stderr"], "propagate": False}},
+    | {
+        "django-q": {"level": "WARNING", "handlers": ["stderr"], "propagate": False},
+        # Any stranger can send a wrong host name, and Django would write a traceback for each.
+        "django.security.DisallowedHost": {"handlers": [], "propagate": False},
+    },
 }
