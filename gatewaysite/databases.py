@@ -63,8 +63,8 @@ def database(url: str, data_dir: Path) -> dict[str, Any]:
         raise _refused(f"DATABASE_URL is '…{shown}', which is neither SQLite nor PostgreSQL.")
     if setting["NAME"] == ":memory:":
         raise _refused("DATABASE_URL is SQLite in memory, which every process would have for itself.")
-    # Workers and commands keep their connections: reconnecting for every start was measured to cost 40 ms
-    # on PostgreSQL. The web process does not (see asgi.py): each request there has a thread of its own.
+    # Connections are kept: reconnecting for every start was measured to cost 40 ms on PostgreSQL. There are
+    # few of them, also in the web process, which has eight threads for all requests.
     setting |= {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True, "ATOMIC_REQUESTS": False}
     if setting["ENGINE"].endswith("sqlite3"):
         setting["ENGINE"] = "gatewaysite.sqlite"

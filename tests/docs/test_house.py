@@ -135,8 +135,6 @@ def test_no_file_is_too_long_to_read_in_one_go():
 
 def test_both_readmes_say_the_same():
     english, chinese = ROOT / "README.md", ROOT / "README.zh-CN.md"
-    if not english.exists() and not chinese.exists():
-        pytest.skip("there is no README yet")
 
     assert headings_and_blocks(chinese.read_text(encoding="utf-8")) == headings_and_blocks(
         english.read_text(encoding="utf-8")

@@ -310,7 +310,11 @@ class Tree:
         self.log = installation.folder / f"worker-{len(installation.trees)}.log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "manage.py"), "worker", "--processes", str(processes)],
+                # With a parent to follow: a test run that is killed leaves no tree behind.
+                [
+                    *(sys.executable, str(ROOT / "manage.py"), "worker"),
+                    *("--processes", str(processes), "--parent", str(os.getpid())),
+                ],
                 env=installation.environment | settings,
                 cwd=installation.folder,
                 stdout=log,
