@@ -276,6 +276,15 @@ class Installation:
                     found.append(process)
         return found
 
+    def those(self, fits: Callable[[psutil.Process], bool]) -> list[psutil.Process]:
+        """The processes that fit; one that ends while it is looked at does not."""
+        found = []
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error, OSError):
+                if fits(process):
+                    found.append(process)
+        return found
+
     def violations(self) -> list[str]:
         """What the history checker says, and bodies that ran without a claim or more than once for one."""
         claims = {(task_id, number) for task_id, number in self.probe("claims")}

@@ -7,7 +7,7 @@ from tests.engine.installation import Installation, Tree, alive
 
 
 def _killed(here: Installation, task_id: str) -> list[psutil.Process]:
-    return [one for one in here.processes() if one.environ().get("GATEWAY_TASK_ID") == task_id]
+    return here.those(lambda one: one.environ().get("GATEWAY_TASK_ID") == task_id)
 
 
 @pytest.mark.parametrize(

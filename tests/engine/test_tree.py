@@ -30,7 +30,7 @@ def test_a_killed_watchdog_takes_its_tree_along_and_a_new_start_recovers(install
 
     # What a process of ours started dies with it; what left its family waits for the next start.
     here.until(
-        lambda: not [one for one in here.processes() if one.ppid() != 1 and one.name() != "sleep"],
+        lambda: not here.those(lambda one: one.ppid() != 1 and one.name() != "sleep"),
         "no process of the tree is left",
         here.processes,
     )
@@ -116,7 +116,7 @@ def test_an_agent_process_killed_from_outside_is_tried_again(installation: Insta
     gate = here.gate()
     (task_id,) = here.submit("plain", gate)
     here.wait_started([task_id])
-    (child,) = [one for one in here.processes() if "bootstrap.py" in " ".join(one.cmdline())]
+    (child,) = here.those(lambda one: "bootstrap.py" in " ".join(one.cmdline()))
 
     child.send_signal(signal.SIGKILL)
 
@@ -133,7 +133,7 @@ def test_a_plain_function_dies_with_its_worker_and_so_does_what_it_started(insta
     gate = here.gate()
     (task_id,) = here.submit("family", gate)
     here.until(lambda: here.started(task_id, 1, "grown"), "the family has grown")
-    first = [one for one in here.processes() if one.environ().get("GATEWAY_ATTEMPT") == "1"]
+    first = here.those(lambda one: one.environ().get("GATEWAY_ATTEMPT") == "1")
     assert len(first) == 5  # the function, two sleeps, two daemons
 
     os.kill(tree.worker_of(task_id).pid, signal.SIGKILL)

@@ -2,6 +2,7 @@
 
 import signal
 
+import psutil
 import pytest
 
 from tests.engine.installation import Installation, Tree
@@ -44,8 +45,13 @@ def test_a_worker_that_slept_through_its_lease_cannot_write_and_stops_its_runs(i
         return rows[sleeper.pid] == 0
 
     here.until(at_rest, "the process that slept has stopped its runs", lambda: here.probe("workers"))
-    left = [one for one in here.processes() if one.environ().get("GATEWAY_ATTEMPT") == "1"]
-    assert [one for one in left if one.environ()["GATEWAY_TASK_ID"] in on_sleeper] == []
+
+    def of_the_first_attempts(one: psutil.Process) -> bool:
+        environment = one.environ()
+        first = environment.get("GATEWAY_ATTEMPT") == "1"
+        return first and environment["GATEWAY_TASK_ID"] in on_sleeper
+
+    assert here.those(of_the_first_attempts) == []
     gate.touch()
     here.wait_status(waiting, "completed")
     here.run(count=4)
